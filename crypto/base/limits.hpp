@@ -1,0 +1,71 @@
+// Every limit that a file, a cable or a person can run into. Checked before anything is allocated.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace base::limits {
+
+// A package as it crosses the gap.
+inline constexpr std::size_t kManifestBytes = 4U << 20;         // the signed manifest, DSSE envelope included
+inline constexpr std::size_t kReceiptBytes = 16U << 20;         // the signed receipt, DSSE envelope included
+inline constexpr std::size_t kPackageFiles = 5000;              // files in one request
+inline constexpr std::uint64_t kPackageBytes = 16ULL << 30;     // all files of one request together
+inline constexpr std::uint64_t kFileBytes = (4ULL << 30) - 1;   // one file; also the end of a PE's 32-bit offsets
+inline constexpr std::size_t kPathBytes = 240;                  // a path inside a package; Windows' MAX_PATH less room
+inline constexpr std::size_t kPathDepth = 16;                   // folders inside folders
+inline constexpr std::size_t kRequestsOnAStick = 1000;          // request folders looked at on one medium
+inline constexpr std::size_t kRequestsWaiting = 200;            // requests the appliance holds at a time
+
+// Words and lists inside a manifest.
+inline constexpr std::size_t kNameBytes = 64;      // profile, submitter, officer, operation, OS target
+inline constexpr std::size_t kNoteBytes = 2000;    // a submitter's note, an officer's reason
+inline constexpr std::size_t kOsTargets = 64;
+inline constexpr std::size_t kOperations = 8;
+
+// DER.
+inline constexpr std::size_t kDerDepth = 24;
+inline constexpr std::size_t kSignatureBytes = 32U << 20;   // one SignedData: page hashes of a 4 GiB image need most of it
+inline constexpr std::size_t kCertificates = 32;            // in one SignedData or chain file
+inline constexpr std::size_t kSigners = 8;
+inline constexpr std::size_t kNestedSignatures = 16;
+inline constexpr std::size_t kAttributes = 64;
+inline constexpr std::size_t kWinCertificates = 32;
+inline constexpr std::size_t kCertificateBytes = 64U << 10;
+inline constexpr std::size_t kPemBytes = 1U << 20;
+
+// PE.
+inline constexpr std::size_t kPeHeaderBytes = 1U << 20;   // DOS stub, headers and section table
+inline constexpr std::size_t kSections = 96;              // the Windows loader's own limit
+
+// Catalogs.
+inline constexpr std::size_t kCatalogBytes = 64U << 20;
+inline constexpr std::size_t kCatalogMembers = 20000;
+inline constexpr std::size_t kCatalogAttributes = 20000;
+inline constexpr std::size_t kCatalogs = 200;              // catalogs of one package
+inline constexpr std::size_t kAttributeTextBytes = 4096;   // one name or value
+
+// INF.
+inline constexpr std::size_t kInfBytes = 16U << 20;
+inline constexpr std::size_t kInfLines = 200000;
+inline constexpr std::size_t kInfLineBytes = 64U << 10;
+inline constexpr std::size_t kInfSections = 20000;
+inline constexpr std::size_t kInfs = 200;   // in one package
+
+// What the jailed inspector may answer.
+inline constexpr std::size_t kInspectionBytes = 32U << 20;
+inline constexpr std::size_t kFindings = 2000;
+inline constexpr std::size_t kFacts = 2000;
+inline constexpr std::size_t kFactTextBytes = 4096;
+
+// Custody.
+inline constexpr std::size_t kOfficers = 7;
+inline constexpr std::size_t kSigningSet = 500;      // digests under one approval; tickets live 300 s
+inline constexpr std::size_t kPinBytes = 32;         // the TPM's limit for an authorisation value
+inline constexpr std::size_t kPinDigits = 6;         // the least we accept
+
+// Sockets and cables.
+inline constexpr std::size_t kConsoleMessageBytes = 4U << 20;
+inline constexpr std::size_t kFrameBytes = 16U << 10;
+
+}  // namespace base::limits

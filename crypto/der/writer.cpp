@@ -1,0 +1,106 @@
+#include "crypto/der/writer.hpp"
+
+#include <algorithm>
+
+namespace der {
+namespace {
+
+void append_length(Bytes& to, std::size_t length) {
+  if (length < 0x80) {
+    to.push_back(static_cast<std::uint8_t>(length));
+    return;
+  }
+  unsigned octets = 1;
+  while (octets < sizeof(length) && (length >> (8 * octets)) != 0) ++octets;
+  to.push_back(static_cast<std::uint8_t>(0x80 | octets));
+  for (unsigned i = octets; i-- > 0;) to.push_back(static_cast<std::uint8_t>(length >> (8 * i)));
+}
+
+Bytes joined(const std::vector<Bytes>& parts) {
+  Bytes content;
+  for (const Bytes& part : parts) base::append(content, part);
+  return content;
+}
+
+}  // namespace
+
+Bytes element(std::uint8_t tag, ByteView content) {
+  Bytes whole;
+  whole.reserve(content.size() + 6);
+  whole.push_back(tag);
+  append_length(whole, content.size());
+  base::append(whole, content);
+  return whole;
+}
+
+Bytes concat(std::initializer_list<ByteView> parts) {
+  Bytes all;
+  for (const ByteView part : parts) base::append(all, part);
+  return all;
+}
+
+Bytes sequence(std::initializer_list<ByteView> parts) { return element(kSequence, concat(parts)); }
+Bytes sequence(const std::vector<Bytes>& parts) { return element(kSequence, joined(parts)); }
+
+bool set_of_less(ByteView a, ByteView b) {
+  const auto octet = [](ByteView bytes, std::size_t i) { return i < bytes.size() ? bytes[i] : std::uint8_t{0}; };
+  for (std::size_t i = 0; i < std::max(a.size(), b.size()); ++i)
+    if (octet(a, i) != octet(b, i)) return octet(a, i) < octet(b, i);
+  return false;
+}
+
+Bytes set_of(std::uint8_t tag, std::vector<Bytes> parts) {
+  std::sort(parts.begin(), parts.end(), [](const Bytes& a, const Bytes& b) { return set_of_less(a, b); });
+  parts.erase(std::unique(parts.begin(), parts.end()), parts.end());
+  return element(tag, joined(parts));
+}
+
+Bytes set_of(std::vector<Bytes> parts) { return set_of(kSet, std::move(parts)); }
+
+Bytes oid(const Oid& oid) { return element(kOid, oid.octets()); }
+
+Bytes integer(std::uint64_t value) {
+  Bytes octets;
+  for (unsigned i = 8; i-- > 0;) octets.push_back(static_cast<std::uint8_t>(value >> (8 * i)));
+  return integer_from_octets(octets);
+}
+
+Bytes integer_from_octets(ByteView magnitude) {
+  while (magnitude.size() > 1 && magnitude[0] == 0) magnitude = magnitude.subspan(1);
+  Bytes octets;
+  if (magnitude.empty() || (magnitude[0] & 0x80U) != 0) octets.push_back(0);
+  base::append(octets, magnitude);
+  return element(kInteger, octets);
+}
+
+Bytes null() { return element(kNull, {}); }
+Bytes octet_string(ByteView content) { return element(kOctetString, content); }
+
+Bytes bit_string(ByteView content, unsigned unused_bits) {
+  Bytes octets{static_cast<std::uint8_t>(unused_bits)};
+  base::append(octets, content);
+  return element(kBitString, octets);
+}
+
+Bytes utf8_string(std::string_view text) { return element(kUtf8String, base::as_bytes(text)); }
+Bytes printable_string(std::string_view text) { return element(kPrintableString, base::as_bytes(text)); }
+Bytes utc_time(base::Time time) { return element(kUtcTime, base::as_bytes(base::utc_time(time))); }
+Bytes algorithm(const Oid& id) { return sequence({oid(id), null()}); }
+
+const Oid& oid_of(crypto::DigestAlgorithm algorithm) {
+  switch (algorithm) {
+    case crypto::DigestAlgorithm::sha1:
+      return oids::kSha1;
+    case crypto::DigestAlgorithm::sha256:
+      return oids::kSha256;
+    case crypto::DigestAlgorithm::sha384:
+      return oids::kSha384;
+    case crypto::DigestAlgorithm::sha512:
+      return oids::kSha512;
+  }
+  base::stop("no such digest algorithm", std::source_location::current());
+}
+
+Bytes algorithm(crypto::DigestAlgorithm digest) { return algorithm(oid_of(digest)); }
+
+}  // namespace der

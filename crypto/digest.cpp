@@ -1,0 +1,148 @@
+#include "crypto/digest.hpp"
+
+#include <fmt/format.h>
+#include <mbedtls/sha1.h>
+#include <mbedtls/sha256.h>
+#include <mbedtls/sha512.h>
+
+#include <algorithm>
+#include <variant>
+
+#include "crypto/base/text.hpp"
+
+// mbedTLS 2.28 names the functions that return an error *_ret; 3.x dropped the suffix.
+#if MBEDTLS_VERSION_MAJOR < 3
+#define COLDSEAL_MBEDTLS_RET(name) name##_ret
+#else
+#define COLDSEAL_MBEDTLS_RET(name) name
+#endif
+
+namespace crypto {
+
+std::size_t digest_size(DigestAlgorithm algorithm) {
+  switch (algorithm) {
+    case DigestAlgorithm::sha1:
+      return 20;
+    case DigestAlgorithm::sha256:
+      return 32;
+    case DigestAlgorithm::sha384:
+      return 48;
+    case DigestAlgorithm::sha512:
+      return 64;
+  }
+  base::stop("no such digest algorithm", std::source_location::current());
+}
+
+std::string_view digest_name(DigestAlgorithm algorithm) {
+  switch (algorithm) {
+    case DigestAlgorithm::sha1:
+      return "sha1";
+    case DigestAlgorithm::sha256:
+      return "sha256";
+    case DigestAlgorithm::sha384:
+      return "sha384";
+    case DigestAlgorithm::sha512:
+      return "sha512";
+  }
+  base::stop("no such digest algorithm", std::source_location::current());
+}
+
+Result<Digest> Digest::from_bytes(DigestAlgorithm algorithm, ByteView bytes) {
+  if (bytes.size() != digest_size(algorithm))
+    return base::fail(base::Errc::malformed, fmt::format("{} digest of {} bytes, {} wanted", digest_name(algorithm),
+                                                         bytes.size(), digest_size(algorithm)));
+  Digest digest;
+  digest.algorithm_ = algorithm;
+  std::copy(bytes.begin(), bytes.end(), digest.bytes_.begin());
+  return digest;
+}
+
+std::string Digest::hex() const { return base::hex(bytes()); }
+
+struct Hasher::Context {
+  DigestAlgorithm algorithm{};
+  std::variant<mbedtls_sha1_context, mbedtls_sha256_context, mbedtls_sha512_context> state;
+
+  explicit Context(DigestAlgorithm wanted) : algorithm(wanted) {
+    int error = 0;
+    switch (algorithm) {
+      case DigestAlgorithm::sha1:
+        mbedtls_sha1_init(&state.emplace<mbedtls_sha1_context>());
+        error = COLDSEAL_MBEDTLS_RET(mbedtls_sha1_starts)(&std::get<mbedtls_sha1_context>(state));
+        break;
+      case DigestAlgorithm::sha256:
+        mbedtls_sha256_init(&state.emplace<mbedtls_sha256_context>());
+        error = COLDSEAL_MBEDTLS_RET(mbedtls_sha256_starts)(&std::get<mbedtls_sha256_context>(state), 0);
+        break;
+      case DigestAlgorithm::sha384:
+      case DigestAlgorithm::sha512:
+        mbedtls_sha512_init(&state.emplace<mbedtls_sha512_context>());
+        error = COLDSEAL_MBEDTLS_RET(mbedtls_sha512_starts)(&std::get<mbedtls_sha512_context>(state),
+                                                           algorithm == DigestAlgorithm::sha384 ? 1 : 0);
+        break;
+    }
+    base::require(error == 0, "mbedTLS could not start a digest");
+  }
+  Context(const Context&) = delete;
+  Context& operator=(const Context&) = delete;
+  ~Context() {
+    if (auto* sha1 = std::get_if<mbedtls_sha1_context>(&state)) mbedtls_sha1_free(sha1);
+    if (auto* sha256 = std::get_if<mbedtls_sha256_context>(&state)) mbedtls_sha256_free(sha256);
+    if (auto* sha512 = std::get_if<mbedtls_sha512_context>(&state)) mbedtls_sha512_free(sha512);
+  }
+};
+
+Hasher::Hasher(DigestAlgorithm algorithm) : context_(std::make_unique<Context>(algorithm)) {}
+Hasher::Hasher(Hasher&&) noexcept = default;
+Hasher& Hasher::operator=(Hasher&&) noexcept = default;
+Hasher::~Hasher() = default;
+
+Hasher& Hasher::update(ByteView bytes) {
+  int error = 0;
+  if (auto* sha1 = std::get_if<mbedtls_sha1_context>(&context_->state))
+    error = COLDSEAL_MBEDTLS_RET(mbedtls_sha1_update)(sha1, bytes.data(), bytes.size());
+  else if (auto* sha256 = std::get_if<mbedtls_sha256_context>(&context_->state))
+    error = COLDSEAL_MBEDTLS_RET(mbedtls_sha256_update)(sha256, bytes.data(), bytes.size());
+  else
+    error = COLDSEAL_MBEDTLS_RET(mbedtls_sha512_update)(&std::get<mbedtls_sha512_context>(context_->state),
+                                                       bytes.data(), bytes.size());
+  base::require(error == 0, "mbedTLS could not continue a digest");
+  return *this;
+}
+
+Digest Hasher::finish() && {
+  Digest digest;
+  digest.algorithm_ = context_->algorithm;
+  int error = 0;
+  if (auto* sha1 = std::get_if<mbedtls_sha1_context>(&context_->state))
+    error = COLDSEAL_MBEDTLS_RET(mbedtls_sha1_finish)(sha1, digest.bytes_.data());
+  else if (auto* sha256 = std::get_if<mbedtls_sha256_context>(&context_->state))
+    error = COLDSEAL_MBEDTLS_RET(mbedtls_sha256_finish)(sha256, digest.bytes_.data());
+  else
+    error = COLDSEAL_MBEDTLS_RET(mbedtls_sha512_finish)(&std::get<mbedtls_sha512_context>(context_->state),
+                                                       digest.bytes_.data());
+  base::require(error == 0, "mbedTLS could not finish a digest");
+  // SHA-384 is written as 64 bytes by some versions; only its own size counts, and == compares the whole array.
+  std::fill(digest.bytes_.begin() + static_cast<std::ptrdiff_t>(digest_size(digest.algorithm_)), digest.bytes_.end(),
+            std::uint8_t{0});
+  return digest;
+}
+
+Digest digest_of(DigestAlgorithm algorithm, ByteView bytes) {
+  Hasher hasher(algorithm);
+  hasher.update(bytes);
+  return std::move(hasher).finish();
+}
+
+Digest sha256(ByteView bytes) { return digest_of(DigestAlgorithm::sha256, bytes); }
+
+Result<Digest> digest_of(DigestAlgorithm algorithm, const base::ByteSource& source) {
+  Hasher hasher(algorithm);
+  TRY(base::for_each_piece(source, 0, source.size(), [&](ByteView piece) -> Result<void> {
+    hasher.update(piece);
+    return {};
+  }));
+  return std::move(hasher).finish();
+}
+
+}  // namespace crypto

@@ -1,0 +1,1 @@
+// ESYS, wrapped once.
