@@ -16,6 +16,7 @@ inline constexpr std::size_t kPathBytes = 240;                  // a path inside
 inline constexpr std::size_t kPathDepth = 16;                   // folders inside folders
 inline constexpr std::size_t kRequestsOnAStick = 1000;          // request folders looked at on one medium
 inline constexpr std::size_t kRequestsWaiting = 200;            // requests the appliance holds at a time
+inline constexpr std::size_t kFolderEntries = 70000;        // names looked at in one folder; FAT allows 65536
 
 // Words and lists inside a manifest.
 inline constexpr std::size_t kNameBytes = 64;      // profile, submitter, officer, operation, OS target
