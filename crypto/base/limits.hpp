@@ -23,6 +23,11 @@ inline constexpr std::size_t kNoteBytes = 2000;    // a submitter's note, an off
 inline constexpr std::size_t kOsTargets = 64;
 inline constexpr std::size_t kOperations = 8;
 
+// JSON, and what it describes.
+inline constexpr std::size_t kJsonDepth = 8;               // objects and lists inside one another
+inline constexpr std::size_t kAuditLineBytes = 64U << 10;
+inline constexpr std::size_t kAuditData = 32;              // fields in the data of one audit line
+
 // DER.
 inline constexpr std::size_t kDerDepth = 24;
 inline constexpr std::size_t kSignatureBytes = 32U << 20;   // one SignedData: page hashes of a 4 GiB image need most of it
