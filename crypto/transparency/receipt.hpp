@@ -87,7 +87,7 @@ struct Receipt {
   };
   struct Log {
     std::uint64_t index = 0;   // of the last line when the receipt was made
-    crypto::Digest head;       // SHA-256 of that line
+    std::string head;          // SHA-256 of that line, 64 hex
   };
 
   // Errc::malformed for anything but the canonical form of the one shape described in docs/exchange-format.md, or
