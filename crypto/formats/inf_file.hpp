@@ -57,7 +57,6 @@ class InfFile {
  private:
   friend class InfReader;
   InfFile() = default;
-  const std::string* string_value(std::string_view name) const;
 
   InfEncoding encoding_{};
   std::vector<InfSection> sections_;
