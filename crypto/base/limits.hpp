@@ -55,6 +55,8 @@ inline constexpr std::size_t kInfBytes = 16U << 20;
 inline constexpr std::size_t kInfLines = 200000;
 inline constexpr std::size_t kInfLineBytes = 64U << 10;
 inline constexpr std::size_t kInfSections = 20000;
+inline constexpr std::size_t kInfFields = 1000000;   // between commas, in the whole file
+inline constexpr std::size_t kInfDevices = 20000;    // lines of models sections
 inline constexpr std::size_t kInfs = 200;   // in one package
 
 // What the jailed inspector may answer.
