@@ -24,6 +24,11 @@ inline constexpr std::size_t kNoteBytes = 2000;    // a submitter's note, an off
 inline constexpr std::size_t kOsTargets = 64;
 inline constexpr std::size_t kOperations = 8;
 
+// JSON, and what it describes.
+inline constexpr std::size_t kJsonDepth = 8;               // objects and lists inside one another
+inline constexpr std::size_t kAuditLineBytes = 64U << 10;
+inline constexpr std::size_t kAuditData = 32;              // fields in the data of one audit line
+
 // DER.
 inline constexpr std::size_t kDerDepth = 24;
 inline constexpr std::size_t kSignatureBytes = 32U << 20;   // one SignedData: page hashes of a 4 GiB image need most of it
@@ -51,6 +56,8 @@ inline constexpr std::size_t kInfBytes = 16U << 20;
 inline constexpr std::size_t kInfLines = 200000;
 inline constexpr std::size_t kInfLineBytes = 64U << 10;
 inline constexpr std::size_t kInfSections = 20000;
+inline constexpr std::size_t kInfFields = 1000000;   // between commas, in the whole file
+inline constexpr std::size_t kInfDevices = 20000;    // lines of models sections
 inline constexpr std::size_t kInfs = 200;   // in one package
 
 // What the jailed inspector may answer.
