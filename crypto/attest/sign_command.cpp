@@ -4,6 +4,7 @@
 
 #include "crypto/attest/policy.hpp"
 #include "crypto/base/byte_writer.hpp"
+#include "crypto/der/writer.hpp"
 
 namespace attest {
 
@@ -42,6 +43,10 @@ Result<crypto::Digest> sign_cp_hash(const Name& key, crypto::KeyAlgorithm algori
       .u32be(kNullHierarchy)
       .u16be(0);
   return crypto::sha256(command.bytes());
+}
+
+Bytes ecdsa_signature(ByteView r, ByteView s) {
+  return der::sequence({der::integer_from_octets(r), der::integer_from_octets(s)});
 }
 
 }  // namespace attest

@@ -15,4 +15,7 @@ Result<crypto::Digest> sign_cp_hash(const Name& key, crypto::KeyAlgorithm algori
 // TPM_ALG_ID of a digest (Part 2 section 6.3).
 std::uint16_t algorithm_id(crypto::DigestAlgorithm algorithm);
 
+// A TPM's pair of numbers as DER ECDSA-Sig-Value (RFC 3279 section 2.2.3).
+Bytes ecdsa_signature(ByteView r, ByteView s);
+
 }  // namespace attest
