@@ -63,6 +63,9 @@ Result<Bytes> marshalled(const T& value, Marshal marshal) {
 
 template <class T, class Unmarshal>
 Result<T> unmarshalled(ByteView bytes, const char* what, Unmarshal unmarshal) {
+  if (bytes.size() > base::limits::kKeyBlobBytes)
+    return fail(Errc::too_large, fmt::format("{} of {} bytes; at most {} wanted", what, bytes.size(),
+                                             base::limits::kKeyBlobBytes));
   T value{};
   std::size_t used = 0;
   if (unmarshal(bytes.data(), bytes.size(), &used, &value) != TSS2_RC_SUCCESS || used != bytes.size())
