@@ -29,7 +29,8 @@ struct Options {
 
 Result<std::vector<serial::Collected>> collect_from_stick(const Options& options, const usb::OnProgress& progress) {
   const mass_storage::Stick stick = TRY(mass_storage::Stick::open(options.from));
-  const std::vector<std::string> ids = options.ids.empty() ? TRY(stick.responses()) : options.ids;
+  std::vector<std::string> ids = options.ids;
+  if (ids.empty()) ids = TRY(stick.responses());
   std::vector<serial::Collected> collected;
   for (const std::string& id : ids) {
     const mass_storage::Outcome outcome = TRY(stick.collect_response(id, options.output, progress));

@@ -44,14 +44,16 @@ PackageFolder::PackageFolder(std::filesystem::path path, std::unique_ptr<usb::Fo
 }
 
 Result<PackageFolder> PackageFolder::open(const std::filesystem::path& path) {
-  auto folder = std::make_unique<usb::Folder>(TRY(usb::Folder::open(path)));
+  usb::Folder opened = TRY(usb::Folder::open(path));
+  auto folder = std::make_unique<usb::Folder>(std::move(opened));
   std::vector<usb::FoundFile> files = TRY(folder->files(base::limits::kPackageFiles, base::limits::kPackageBytes));
   return PackageFolder(path, std::move(folder), std::move(files));
 }
 
 Result<PackageFolder> PackageFolder::of_file(const std::filesystem::path& file) {
   const std::filesystem::path parent = file.has_parent_path() ? file.parent_path() : std::filesystem::path(".");
-  auto folder = std::make_unique<usb::Folder>(TRY(usb::Folder::open(parent)));
+  usb::Folder opened = TRY(usb::Folder::open(parent));
+  auto folder = std::make_unique<usb::Folder>(std::move(opened));
   usb::FoundFile found = TRY(folder->stat(file.filename().string()));
   return PackageFolder(parent, std::move(folder), {std::move(found)});
 }

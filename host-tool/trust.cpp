@@ -20,19 +20,23 @@ using base::Result;
 Result<void> add_bytes(base::ByteView bytes, Trust& trust) {
   constexpr std::uint8_t kSequence = 0x30;
   if (!bytes.empty() && bytes.front() == kSequence) {
-    trust.roots.push_back(TRY(crypto::Certificate::parse(bytes)));
+    crypto::Certificate root = TRY(crypto::Certificate::parse(bytes));
+    trust.roots.push_back(std::move(root));
     return {};
   }
   const std::vector<keys::PemBlock> blocks = TRY(keys::pem_blocks(base::as_text(bytes)));
   if (blocks.empty()) return fail(Errc::usage, "neither PEM nor a certificate in DER");
   for (const keys::PemBlock& block : blocks) {
-    if (block.label == "CERTIFICATE")
-      trust.roots.push_back(TRY(crypto::Certificate::parse(block.der)));
-    else if (block.label == "PUBLIC KEY")
-      trust.receipt_keys.push_back(TRY(crypto::PublicKey::parse(block.der)));
-    else
+    if (block.label == "CERTIFICATE") {
+      crypto::Certificate root = TRY(crypto::Certificate::parse(block.der));
+      trust.roots.push_back(std::move(root));
+    } else if (block.label == "PUBLIC KEY") {
+      crypto::PublicKey key = TRY(crypto::PublicKey::parse(block.der));
+      trust.receipt_keys.push_back(std::move(key));
+    } else {
       return fail(Errc::usage, fmt::format("a PEM block \"{}\"; CERTIFICATE (a root) or PUBLIC KEY (an appliance's "
                                            "receipt key) wanted", base::printable(block.label)));
+    }
   }
   return {};
 }

@@ -122,12 +122,15 @@ Json receipt_json(const ReceiptVerdict& verdict) {
 
 Result<Exit> verify(const Options& options, base::Time now) {
   const Trust trust = TRY(Trust::load(options.trust));
-  const base::Time time = options.at.empty() ? now : TRY(base::within("--at", base::time_from_argument(options.at)));
+  base::Time time = now;
+  if (!options.at.empty()) time = TRY(base::within("--at", base::time_from_argument(options.at)));
   if (!options.receipt.empty() && options.paths.size() != 1)
     return fail(Errc::usage, "--receipt is about one folder; give one PATH with it");
   std::optional<NamedCatalog> catalog;
-  if (!options.catalog.empty())
-    catalog = NamedCatalog{options.catalog, TRY(usb::read_file(options.catalog, base::limits::kCatalogBytes))};
+  if (!options.catalog.empty()) {
+    base::Bytes bytes = TRY(usb::read_file(options.catalog, base::limits::kCatalogBytes));
+    catalog = NamedCatalog{options.catalog, std::move(bytes)};
+  }
 
   ReceiptVerdict receipt;
   if (!options.receipt.empty()) {
@@ -140,7 +143,8 @@ Result<Exit> verify(const Options& options, base::Time now) {
     std::error_code ignored;
     const PackageFolder folder =
         TRY(std::filesystem::is_directory(path, ignored) ? PackageFolder::open(path) : PackageFolder::of_file(path));
-    reports.push_back({path, TRY(verify_package(folder, catalog ? &*catalog : nullptr, trust.roots, time))});
+    PackageVerdict verdict = TRY(verify_package(folder, catalog ? &*catalog : nullptr, trust.roots, time));
+    reports.push_back({path, std::move(verdict)});
     if (receipt.receipt) TRY(compare_outputs(*receipt.receipt, folder, reports.back().package, receipt.findings));
     is_valid = is_valid && reports.back().package.valid();
   }
