@@ -79,6 +79,9 @@ class ParcelWriter {  // one parcel being received; nothing is left of it unless
   base::Result<void> begin_file(std::string_view path, std::uint64_t size);
   base::Result<void> write(base::ByteView bytes);
   base::Result<void> end_file();   // fsynced and read back
+  // One whole file; so_far.done grows by its size.
+  base::Result<void> add(std::string_view path, const base::ByteSource& source, Progress& so_far,
+                         const OnProgress& progress);
   // Renames to <parent>/<id>. The document must have come. Errc::refused when one is already there, unless it may be replaced.
   base::Result<void> commit(IfThere if_there);
 
@@ -98,5 +101,11 @@ base::Result<void> copy_parcel(const ParcelReader& from, const std::filesystem::
 
 // Whether <parent>/<id> holds a parcel with the same document and the same paths and sizes.
 base::Result<bool> holds_same_parcel(const ParcelReader& parcel, const std::filesystem::path& parent);
+
+// Errc::no_space when the file system of `folder` has less room than that; says both numbers.
+base::Result<void> expect_space(const std::filesystem::path& folder, std::uint64_t needed);
+
+// Errc::unavailable when limits::kRequestsWaiting requests lie there untaken.
+base::Result<void> expect_room_in_inbox(const std::filesystem::path& inbox);
 
 }  // namespace usb

@@ -52,6 +52,7 @@ class Stick {
  private:
   Stick(std::filesystem::path mounted_at, usb::Folder folder)
       : mounted_at_(std::move(mounted_at)), folder_(std::move(folder)) {}
+  base::Result<std::filesystem::path> folder_for_writing(std::string_view relative) const;
   std::filesystem::path mounted_at_;
   usb::Folder folder_;
 };
