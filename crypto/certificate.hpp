@@ -40,6 +40,7 @@ class Certificate {
   // Whether extendedKeyUsage is present and lists code signing (or time stamping).
   bool allows_code_signing() const { return code_signing_; }
   bool allows_time_stamping() const { return time_stamping_; }
+  bool allows_any_use() const { return any_use_; }   // anyExtendedKeyUsage; counts for issuers only
   bool has_extended_key_usage() const { return has_extended_key_usage_; }
   // keyUsage is absent, or has digitalSignature.
   bool allows_digital_signature() const { return digital_signature_; }
@@ -62,6 +63,7 @@ class Certificate {
   base::Time not_after_{};
   bool code_signing_ = false;
   bool time_stamping_ = false;
+  bool any_use_ = false;
   bool has_extended_key_usage_ = false;
   bool digital_signature_ = true;
   bool is_ca_ = false;

@@ -89,7 +89,7 @@ struct SignerInfo {
 class SignedData {
  public:
   // A complete ContentInfo, nothing after it. Version 3 and content wrapped in an OCTET STRING (CMS form) are read, and
-  // listed in deviations(). Limits: kSignatureBytes (kCatalogBytes with wanted_size), kCertificates, kSigners, kAttributes.
+  // listed in deviations(). Limits: kCatalogBytes, kCertificates, kSigners, kAttributes.
   static Result<SignedData> parse(ByteView der);
 
   std::uint64_t version() const { return version_; }
@@ -106,8 +106,8 @@ class SignedData {
 
   // The certificate that a signer names by issuer and serial. Errc::not_found; Errc::malformed if it cannot be read.
   Result<crypto::Certificate> signer_certificate(const SignerInfo& signer) const;
-  // Errc::mismatch unless the messageDigest attribute is the digest of content_octets(). Without signed attributes there is
-  // nothing to compare (the signature is over the content itself).
+  // Errc::mismatch unless the messageDigest attribute is the digest of content_octets(). A signature without signed
+  // attributes, which PKCS#7 allows and Authenticode does not, is a mismatch too.
   Result<void> expect_message_digest(const SignerInfo& signer) const;
   // Errc::mismatch unless contentType attribute and content type agree.
   Result<void> expect_content_type(const SignerInfo& signer) const;
