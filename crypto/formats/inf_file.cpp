@@ -174,7 +174,10 @@ class InfReader {
   }
 
   Result<void> read_line() {
-    if (!current_) return fail(Errc::malformed, fmt::format("line {}: text before the first [section]", number_));
+    if (!current_) {   // Microsoft's own samples begin with a C comment: what stands before the first heading is not read
+      skip_comment();
+      return {};
+    }
     InfLine line;
     line.number = number_;
     const std::size_t start = at_;

@@ -251,25 +251,32 @@ class DriverInfReader {
   // Where the file lies for each of the architectures: every one's source goes into the catalog.
   Result<void> add_copied(const std::string& destination, const std::string& source, ArchitectureSet architectures, std::uint32_t line,
                           const std::string& section) {
+    bool found = false;
     for (const Architecture a : kCatalogued) {
       if (!architectures.contains(a)) continue;
-      CopiedFile file{destination, {}, architectures, line, section, true};
       const InfLine* entry = TRY(source_line("sourcedisksfiles", a, source));   // file = disk [, [subfolder] [, size]]
-      file.has_source_entry = entry != nullptr;
-      if (entry != nullptr) {
-        const std::string disk_id = TRY(text(entry->field(0)));
-        const InfLine* disk = TRY(source_line("sourcedisksnames", a, disk_id));   // id = description [, [tag], unused, path]
-        const std::string folder = TRY(text(disk == nullptr ? std::string_view() : disk->field(3)));
-        const std::string subfolder = TRY(text(entry->field(1)));
-        append_path(file.source, folder);
-        append_path(file.source, subfolder);
-      }
+      if (entry == nullptr) continue;   // a list shared by architectures may name files of one of them
+      found = true;
+      const std::string disk_id = TRY(text(entry->field(0)));
+      const InfLine* disk = TRY(source_line("sourcedisksnames", a, disk_id));   // id = description [, [tag], unused, path]
+      const std::string folder = TRY(text(disk == nullptr ? std::string_view() : disk->field(3)));
+      const std::string subfolder = TRY(text(entry->field(1)));
+      CopiedFile file{destination, {}, architectures, line, section, true};
+      append_path(file.source, folder);
+      append_path(file.source, subfolder);
       append_path(file.source, source);
-      if (!seen_copied_.insert(fmt::format("{} {}\n{}", architectures.bits(), base::lower_ascii(file.source), base::lower_ascii(destination))).second) continue;
-      if (out_.copied_.size() == limits::kCatalogMembers)
-        return fail(Errc::too_large, fmt::format("line {}: more than {} copied files", line, limits::kCatalogMembers));
-      out_.copied_.push_back(std::move(file));
+      TRY(keep(std::move(file)));
     }
+    if (!found) TRY(keep({destination, source, architectures, line, section, false}));
+    return {};
+  }
+
+  Result<void> keep(CopiedFile file) {
+    const std::string key = fmt::format("{} {}\n{}", file.architectures.bits(), base::lower_ascii(file.source), base::lower_ascii(file.destination));
+    if (!seen_copied_.insert(key).second) return {};
+    if (out_.copied_.size() == limits::kCatalogMembers)
+      return fail(Errc::too_large, fmt::format("line {}: more than {} copied files", file.line, limits::kCatalogMembers));
+    out_.copied_.push_back(std::move(file));
     return {};
   }
 
