@@ -98,8 +98,10 @@ class Catalog {
   const std::string* attribute(std::string_view name) const;                 // case ignored; nullptr when there is none
   std::vector<std::string> hardware_ids() const;                             // HWID1 first
 
-  // The entry that covers a file with these digests: by SHA-256 when there is one, else by SHA-1. nullptr when none does.
+  // The entry that covers a file with these digests; nullptr when none does. Of a version 2 catalog only its SHA-256 members
+  // count: a twin's SHA-1 alone vouches for nothing.
   const CatalogEntry* covering(const MemberDigests& digests) const;
+  // The entry with that digest, of either algorithm.
   const CatalogEntry* covering(const crypto::Digest& digest) const;
 
  private:

@@ -51,12 +51,17 @@ struct Decoded {
   std::string text;
 };
 
+Result<Decoded> decoded_as(InfEncoding encoding, Result<std::string> text) {
+  if (!text) return tl::unexpected<base::Error>(text.error());
+  return Decoded{encoding, std::move(*text)};
+}
+
 Result<Decoded> decoded(ByteView bytes) {
-  if (starts_with(bytes, {0xFF, 0xFE})) return Decoded{InfEncoding::utf16le, TRY(base::utf8_from_utf16le(bytes.subspan(2)))};
-  if (starts_with(bytes, {0xFE, 0xFF})) return Decoded{InfEncoding::utf16be, TRY(base::utf8_from_utf16be(bytes.subspan(2)))};
+  if (starts_with(bytes, {0xFF, 0xFE})) return decoded_as(InfEncoding::utf16le, base::utf8_from_utf16le(bytes.subspan(2)));
+  if (starts_with(bytes, {0xFE, 0xFF})) return decoded_as(InfEncoding::utf16be, base::utf8_from_utf16be(bytes.subspan(2)));
   // Without a mark Windows guesses; ASCII text with a zero after each character is what its guess is right about.
   if (bytes.size() >= 2 && bytes.size() % 2 == 0 && bytes[0] != 0 && bytes[1] == 0)
-    return Decoded{InfEncoding::utf16le, TRY(base::utf8_from_utf16le(bytes))};
+    return decoded_as(InfEncoding::utf16le, base::utf8_from_utf16le(bytes));
   if (starts_with(bytes, {0xEF, 0xBB, 0xBF})) bytes = bytes.subspan(3);
   if (base::is_utf8(base::as_text(bytes))) return Decoded{InfEncoding::utf8, std::string(base::as_text(bytes))};
   return Decoded{InfEncoding::windows1252, utf8_from_windows1252(bytes)};
@@ -169,7 +174,10 @@ class InfReader {
   }
 
   Result<void> read_line() {
-    if (!current_) return fail(Errc::malformed, fmt::format("line {}: text before the first [section]", number_));
+    if (!current_) {   // Microsoft's own samples begin with a C comment: what stands before the first heading is not read
+      skip_comment();
+      return {};
+    }
     InfLine line;
     line.number = number_;
     const std::size_t start = at_;

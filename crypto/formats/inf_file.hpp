@@ -38,8 +38,8 @@ enum class InfEncoding : std::uint8_t { utf16le, utf16be, utf8, windows1252 };
 
 class InfFile {
  public:
-  // Errc::malformed with the line for a heading without ']', text before the first section, broken UTF-16 or NUL characters;
-  // Errc::too_large over limits::kInf*. The bytes need not outlive it.
+  // Errc::malformed with the line for a heading without ']', broken UTF-16 or NUL characters; Errc::too_large over
+  // limits::kInf*. Text before the first heading is skipped. The bytes need not outlive it.
   static Result<InfFile> parse(ByteView bytes);
 
   InfEncoding encoding() const { return encoding_; }

@@ -20,6 +20,7 @@ class ArchitectureSet {
   void insert(Architecture a) { bits_ |= bit(a); }
   bool contains(Architecture a) const { return (bits_ & bit(a)) != 0; }
   bool empty() const { return bits_ == 0; }
+  unsigned bits() const { return bits_; }
   ArchitectureSet& operator|=(ArchitectureSet other) {
     bits_ |= other.bits_;
     return *this;
@@ -59,18 +60,26 @@ struct Service {
   bool is_boot_start() const;   // StartType 0
 };
 
+struct MissingList {
+  std::string name;         // of a copy list that CopyFiles names
+  std::uint32_t line = 0;   // of the CopyFiles
+};
+
 class DriverInf {  // a view: the INF must outlive it
  public:
   // Errc::too_large when an expansion or a list is over its limit.
   static base::Result<DriverInf> read(const formats::InfFile& inf);
 
-  // Architectures that [Manufacturer] or a DefaultInstall section declares; all but IA64 when nothing is decorated.
+  // Architectures that [Manufacturer] or a DefaultInstall section declares; all when nothing is decorated. Never IA64, which
+  // the Inf2Cat of Windows 8 and later kits does not know.
   ArchitectureSet architectures() const { return architectures_; }
   // [Version] CatalogFile.nt<arch>, else CatalogFile.nt, else CatalogFile; "" when none is named.
   const std::string& catalog_file(Architecture architecture) const;
   const std::vector<Device>& devices() const { return devices_; }
   const std::vector<CopiedFile>& copied_files() const { return copied_; }
   const std::vector<Service>& services() const { return services_; }
+  // Copy lists that are not in this INF. Those of an included system INF (Include=) are Windows' own files.
+  const std::vector<MissingList>& missing_lists() const { return missing_lists_; }
   // [Version] value with strings replaced; "" when absent.
   base::Result<std::string> version_value(std::string_view key) const;
   const formats::InfFile& inf() const { return *inf_; }
@@ -84,6 +93,7 @@ class DriverInf {  // a view: the INF must outlive it
   std::vector<Device> devices_;
   std::vector<CopiedFile> copied_;
   std::vector<Service> services_;
+  std::vector<MissingList> missing_lists_;
 };
 
 }  // namespace package

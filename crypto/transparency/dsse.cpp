@@ -69,20 +69,22 @@ Result<Envelope> Envelope::parse(std::string_view text, std::size_t limit) {
   if (text.size() > limit)
     return fail(Errc::too_large, fmt::format("envelope of {} bytes, at most {}", text.size(), limit));
   Form form(text);
-  Envelope envelope;
   TRY(form.expect("{\"payload\":\""));
   const std::string_view payload = TRY(form.take_string("payload", limit));
   TRY(form.expect("\",\"payloadType\":\""));
-  envelope.payload_type_ = std::string(TRY(form.take_string("payloadType", kTypeBytes)));
+  const std::string_view payload_type = TRY(form.take_string("payloadType", kTypeBytes));
   TRY(form.expect("\",\"signatures\":[{\"keyid\":\""));
-  envelope.keyid_ = std::string(TRY(form.take_string("keyid", 64)));
+  const std::string_view keyid = TRY(form.take_string("keyid", 64));
   TRY(form.expect("\",\"sig\":\""));
   const std::string_view signature = TRY(form.take_string("sig", kSignatureTextBytes));
   TRY(form.expect("\"}]}"));
   TRY(form.expect_end());
-  if (!is_keyid(envelope.keyid_)) return fail(Errc::malformed, "envelope: keyid: not 64 lower-case hex digits");
-  if (envelope.payload_type_.empty()) return fail(Errc::malformed, "envelope: payloadType: empty");
+  if (!is_keyid(keyid)) return fail(Errc::malformed, "envelope: keyid: not 64 lower-case hex digits");
+  if (payload_type.empty()) return fail(Errc::malformed, "envelope: payloadType: empty");
   const Bytes bytes = TRY(base::within("envelope: payload", base::from_base64(payload)));
+  Envelope envelope;
+  envelope.payload_type_ = std::string(payload_type);
+  envelope.keyid_ = std::string(keyid);
   envelope.payload_ = std::string(base::as_text(bytes));
   envelope.signature_ = TRY(base::within("envelope: sig", base::from_base64(signature)));
   if (envelope.signature_.empty()) return fail(Errc::malformed, "envelope: sig: empty");

@@ -28,7 +28,8 @@ Result<std::vector<std::string>> ids_in(const Folder& stick, std::string_view fo
 }
 
 Result<Outcome> copy_unless_there(const ParcelReader& parcel, const fs::path& parent, const usb::OnProgress& progress) {
-  if (TRY(usb::holds_same_parcel(parcel, parent))) return Outcome::already_there;
+  const bool same = TRY(usb::holds_same_parcel(parcel, parent));
+  if (same) return Outcome::already_there;
   TRY(usb::copy_parcel(parcel, parent, usb::IfThere::replace, progress));
   return Outcome::copied;
 }

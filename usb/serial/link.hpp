@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 
@@ -27,15 +28,17 @@ class Channel {
 
 class Link final : public Channel {
  public:
-  // Opens the device (raw, 8N1, for us alone). `number`: random, host only. baud is of no matter on USB.
+  using Stop = std::function<bool()>;
+  // Opens the device (raw, 8N1, for us alone). `number`: random, host only. `stop` is asked at least every 200 ms while
+  // anything here waits; once it is true everything is Errc::unavailable. baud is of no matter on USB.
   static base::Result<std::unique_ptr<Link>> open(const std::filesystem::path& device, Role role, std::uint32_t number,
-                                                  std::uint32_t baud = 115200);
+                                                  Stop stop = {}, std::uint32_t baud = 115200);
   ~Link() override;
   // Waits until the peer is there; false when it is not within `wait`.
   base::Result<bool> connect(Duration wait);
   base::Result<void> send(base::Bytes message) override;
   base::Result<std::optional<base::Bytes>> receive(Duration wait) override;
-  // Waits until everything sent has been acknowledged, then tells the peer that the link is over.
+  // Waits, no longer than that, until everything sent has been acknowledged, then tells the peer that the link is over.
   base::Result<void> finish(Duration wait);
 
  private:

@@ -19,12 +19,13 @@ namespace serial {
 using Instant = std::chrono::steady_clock::time_point;
 using Duration = std::chrono::steady_clock::duration;
 
-inline constexpr std::uint32_t kProtocolVersion = 1;
+inline constexpr std::uint8_t kProtocolVersion = 1;
 inline constexpr std::size_t kWindow = 16;                           // messages under way, at most
 inline constexpr std::size_t kMessageBytes = kPayloadBytes;          // one message fits one frame
 inline constexpr Duration kFirstRetry = std::chrono::seconds(1);     // before a round trip was measured
 inline constexpr Duration kShortestRetry = std::chrono::milliseconds(200);
 inline constexpr Duration kLongestRetry = std::chrono::seconds(8);
+inline constexpr Duration kHelloRetry = std::chrono::milliseconds(300);
 inline constexpr Duration kProbe = std::chrono::seconds(10);         // a quiet link is asked whether it still lives
 inline constexpr Duration kSilence = std::chrono::seconds(120);      // nothing heard for so long: the link is over
 
@@ -49,6 +50,8 @@ class Session {
   std::optional<Event> next_event();
 
   bool connected() const { return state_ == State::connected; }
+  bool closed() const { return state_ == State::closed; }
+  const std::string& end_reason() const { return end_reason_; }   // once closed
   bool can_send() const { return connected() && outgoing_.size() < kWindow; }
   bool all_acknowledged() const { return outgoing_.empty(); }
   void send(base::Bytes message);         // only when can_send(); at most kMessageBytes
@@ -58,20 +61,23 @@ class Session {
   enum class State : std::uint8_t { connecting, connected, closed };
   struct Outgoing {
     base::Bytes bytes;
-    Instant sent{};
+    Instant sent{};            // the last time
     bool sent_once = false;
     bool repeated = false;
   };
   void handle(const Frame& frame, Instant now);
+  void handle_hello(const Frame& frame, Instant now);
+  void handle_data(const Frame& frame);
   void handle_ack(std::uint32_t next_wanted, Instant now);
-  void start_link(std::uint32_t link, Instant now);
   void end_link(std::string reason);
   void reply(FrameType type, std::uint32_t link, std::uint32_t sequence, base::ByteView payload = {});
+  void say_hello(Instant now);
   void go_back();
   void measure(Duration round_trip);
 
   Role role_;
   State state_ = State::connecting;
+  std::string end_reason_;
   std::uint32_t link_ = 0;
   FrameDecoder decoder_;
   base::Bytes replies_;                    // frames other than data, ready to go

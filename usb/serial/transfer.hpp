@@ -19,7 +19,7 @@ struct Sent {
   bool was_there = false;   // the appliance had it already
 };
 
-// Sends request folders (each holding request.dsse.json and files/, its name the id) and returns once the appliance
+// Sends request folders (each named by its id and holding request.dsse.json and files/) and returns once the appliance
 // has all of them on its disk. Stops at the first that is refused. Errc::unavailable when nobody answers.
 base::Result<std::vector<Sent>> send_requests(const std::filesystem::path& device,
                                               const std::vector<std::filesystem::path>& folders,
@@ -37,7 +37,7 @@ base::Result<std::vector<Collected>> collect_responses(const std::filesystem::pa
                                                        const std::vector<std::string>& ids,
                                                        const usb::OnProgress& progress = {});
 
-// The parts of the above on any channel.
+// The parts of the above on any channel. send_parcel() is what the appliance sends a response with, too.
 base::Result<Sent> send_parcel(Channel& channel, const usb::ParcelReader& parcel, const usb::OnProgress& progress = {});
 base::Result<std::vector<std::string>> list_responses(Channel& channel);
 base::Result<Collected> fetch_response(Channel& channel, const std::string& id, const std::filesystem::path& out,
@@ -52,11 +52,12 @@ struct Served {
 struct Boxes {
   std::filesystem::path inbox;
   std::filesystem::path outbox;
-  std::function<bool(const std::string& id)> already_has;   // beside inbox and outbox: handed over earlier; may be empty
 };
-// Answers one host until the link ends: then the link's error (Errc::unavailable when the host simply left), or ok when
-// `stop` says so, which is asked at least every 200 ms.
-base::Result<void> serve(Channel& channel, const Boxes& boxes, const std::function<void(const Served&)>& on_event,
-                         const std::function<bool()>& stop);
+// Answers one host until the link ends, and returns why it did (never ok). A request that the inbox has, or that has a
+// response in the outbox, is not received again. A parcel that makes no progress for kAnswer is forgotten.
+base::Error serve(Channel& channel, const Boxes& boxes, const std::function<void(const Served&)>& on_event);
+
+// How long either end waits for the other's next word.
+inline constexpr Duration kAnswer = std::chrono::seconds(120);
 
 }  // namespace serial

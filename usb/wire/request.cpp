@@ -68,12 +68,12 @@ Result<std::vector<FileEntry>> files_of(Fields& manifest) {
   std::vector<std::string> paths;
   std::uint64_t total = 0;   // cannot overflow: kPackageFiles times kFileBytes is far below 2^64
   for (const Json& item : *list) {
-    files.push_back(TRY(file_of(item, files.size())));
-    const std::string& path = files.back().path;
-    if (!paths.empty() && path <= paths.back())
+    FileEntry file = TRY(file_of(item, files.size()));
+    if (!paths.empty() && file.path <= paths.back())
       return fail(Errc::malformed, fmt::format("manifest: files[{}]: not sorted by path", paths.size()));
-    paths.push_back(path);
-    total += files.back().size;
+    paths.push_back(file.path);
+    total += file.size;
+    files.push_back(std::move(file));
   }
   if (total > base::limits::kPackageBytes)
     return fail(Errc::too_large, fmt::format("manifest: files: {} bytes together, at most {}", total,

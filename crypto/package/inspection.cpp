@@ -1,0 +1,74 @@
+#include "crypto/package/inspection.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "crypto/formats/pe_image.hpp"
+#include "crypto/package/driver_package.hpp"
+#include "crypto/package/inspection_builder.hpp"
+#include "crypto/package/os_targets.hpp"
+
+namespace package {
+
+using base::Result;
+
+namespace {
+
+std::string machine_name(std::uint16_t machine) {
+  switch (machine) {   // IMAGE_FILE_MACHINE_* of "PE Format"
+    case 0x014C:
+      return "x86";
+    case 0x8664:
+      return "x64";
+    case 0xAA64:
+      return "arm64";
+    case 0x01C4:
+      return "arm";
+    default:
+      return fmt::format("{:#06x}", machine);
+  }
+}
+
+void inspect_image(const PackageFile& file, InspectionBuilder& out) {
+  const Result<bool> is_pe = formats::looks_like_pe(*file.bytes);
+  if (!is_pe) return out.finding("file.not-readable", Severity::error, file.path, 0, is_pe.error().text(), "copy the package again");
+  if (!*is_pe) return;
+  const Result<formats::PeImage> image = formats::PeImage::parse(*file.bytes);
+  if (!image) {
+    const bool ambiguous = image.error().text().starts_with("pe.ambiguous-layout");
+    out.finding(ambiguous ? "pe.ambiguous-layout" : "pe.not-readable", Severity::error, file.path, 0, image.error().text(),
+                ambiguous ? "link the file again without gaps or overlaps between its sections: Windows and firmware may read it differently"
+                          : "build the file again: it begins like a PE image and is none");
+    return;
+  }
+  out.pe_files().push_back({file.path, machine_name(image->machine()), image->is_signed()});
+  if (image->is_signed())
+    out.finding("pe.already-signed", Severity::note, file.path, 0, "the file has a signature already",
+                "none needed: it stays as it is, and the catalog covers it whether signed or not");
+}
+
+}  // namespace
+
+bool Inspection::has_errors() const {
+  return std::any_of(findings.begin(), findings.end(), [](const Finding& finding) { return finding.severity == Severity::error; });
+}
+
+Inspection inspect(const std::vector<PackageFile>& files, const std::vector<std::string>& os_targets, base::Time today) {
+  InspectionBuilder out;
+  const Result<std::vector<const OsTarget*>> targets = os_targets_from_names(os_targets);
+  if (!targets) out.finding("os.unknown", Severity::error, "", 0, targets.error().text(), "see docs/catalogs.md for the names");
+  const std::vector<const OsTarget*> wanted = targets.value_or(std::vector<const OsTarget*>());
+
+  DriverPackage package = DriverPackage::read(files, out);
+  package.describe(wanted, today, out);
+  if (const Result<void> possible = expect_catalog_possible(wanted); possible)
+    package.plan_catalogs(wanted, out);
+  else
+    out.finding("os.needs-v1-catalog", Severity::error, "", 0, possible.error().text(), "ask for Windows 8 or newer only");
+  for (const PackageFile& file : files) inspect_image(file, out);
+  package.note_files_not_copied(out);
+  return std::move(out).finish();
+}
+
+}  // namespace package
