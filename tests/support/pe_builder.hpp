@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,7 +16,7 @@ struct PeSection {
 };
 
 struct PeDescription {
-  bool pe32_plus = true;
+  bool is_pe32_plus = true;
   std::uint16_t machine = 0x8664;
   std::uint16_t subsystem = 1;          // native
   std::uint16_t characteristics = 0x0022;
@@ -33,7 +32,7 @@ base::Bytes build_pe(const PeDescription& description);
 // A 64-bit native image whose entry point returns STATUS_SUCCESS: the smallest thing shaped like a driver.
 PeDescription driver_description();
 // A 64-bit console program that returns 0, PE32+; or 32-bit, PE32.
-PeDescription program_description(bool pe32_plus = true);
+PeDescription program_description(bool is_pe32_plus = true);
 // A driver of at least `size` bytes, made up to it with an overlay when size is not a multiple of 512.
 base::Bytes driver_of_size(std::size_t size);
 

@@ -1,0 +1,171 @@
+// test-signer: signs PE images and catalogs with a key file, through the same code the appliance signs with. For tests
+// and benchmarks; it is not installed. Exit status: 0 signed, 1 refused, 2 wrong command or unreadable input.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "crypto/base/limits.hpp"
+#include "crypto/certificate.hpp"
+#include "crypto/cms/signed_data.hpp"
+#include "crypto/formats/authenticode.hpp"
+#include "crypto/formats/pe_image.hpp"
+#include "tests/support/output_file.hpp"
+#include "tests/support/software_key.hpp"
+#include "usb/files/file_source.hpp"
+
+namespace {
+
+using base::Errc;
+using base::fail;
+using base::Result;
+
+struct Options {
+  std::string key, certificate, chain, additional, out, out_dir;
+  std::string digest = "sha256";
+  std::string form = "signtool";
+  std::string signing_time;
+  std::vector<std::string> in;
+  cms::SignedAttributes attributes;
+  bool replace = false, append = false, page_hashes = false;
+};
+
+struct Setup {
+  tests::SoftwareKey key;
+  crypto::SigningIdentity identity;
+  crypto::DigestAlgorithm algorithm;
+};
+
+Result<std::string> text_of(const std::string& file) {
+  const usb::FileSource source = TRY(usb::FileSource::open(file));
+  const base::Bytes bytes = TRY(base::within(file, base::read_all(source, base::limits::kPemBytes)));
+  return std::string(base::as_text(bytes));
+}
+
+// A certificate file is PEM, or one certificate in DER.
+Result<std::vector<crypto::Certificate>> certificates_of(const std::string& file) {
+  const std::string text = TRY(text_of(file));
+  if (text.starts_with("\x30")) {
+    const crypto::Certificate certificate = TRY(base::within(file, crypto::Certificate::parse(base::as_bytes(text))));
+    return std::vector<crypto::Certificate>{certificate};
+  }
+  return base::within(file, crypto::certificates_from_pem(text));
+}
+
+Result<crypto::DigestAlgorithm> algorithm_named(const std::string& name) {
+  for (const auto algorithm : {crypto::DigestAlgorithm::sha256, crypto::DigestAlgorithm::sha384, crypto::DigestAlgorithm::sha512})
+    if (name == crypto::digest_name(algorithm)) return algorithm;
+  return fail(Errc::usage, "--digest " + name + ": sha256, sha384 or sha512 wanted");
+}
+
+Result<Setup> set_up(const Options& options) {
+  if (options.page_hashes) return fail(Errc::usage, "--page-hashes is not supported yet");
+  if (options.append) return fail(Errc::usage, "--append is not supported yet");
+  if (options.form != "signtool") return fail(Errc::usage, "--form " + options.form + " is not supported yet, only signtool");
+  if (!options.signing_time.empty()) return fail(Errc::usage, "--signing-time is not supported yet: form signtool has no time");
+  if (options.in.size() > 1 && options.out_dir.empty()) return fail(Errc::usage, "several --in files need --out-dir");
+  if (options.out.empty() == options.out_dir.empty()) return fail(Errc::usage, "either --out or --out-dir is wanted");
+  const crypto::DigestAlgorithm algorithm = TRY(algorithm_named(options.digest));
+  std::vector<crypto::Certificate> chain = TRY(certificates_of(options.certificate));
+  for (const std::string& file : {options.chain, options.additional}) {
+    if (file.empty()) continue;
+    const std::vector<crypto::Certificate> more = TRY(certificates_of(file));
+    chain.insert(chain.end(), more.begin(), more.end());
+  }
+  const std::string pem = TRY(text_of(options.key));
+  tests::SoftwareKey key = TRY(base::within(options.key, tests::SoftwareKey::from_pem(pem)));
+  const crypto::PublicKey public_key = TRY(crypto::PublicKey::parse(key.public_key_der()));
+  crypto::SigningIdentity identity = TRY(crypto::SigningIdentity::assemble(chain, public_key));
+  return Setup{std::move(key), std::move(identity), algorithm};
+}
+
+Result<base::Bytes> signature_over(const cms::Content& content, const Options& options, Setup& setup) {
+  const cms::UnsignedData data = TRY(cms::UnsignedData::prepare(content, options.attributes, setup.identity, setup.algorithm));
+  const base::Bytes signature = TRY(setup.key.sign(data.to_be_signed()));
+  return data.with_signature(signature);
+}
+
+Result<void> sign_pe(const base::ByteSource& file, const std::string& out, const Options& options, Setup& setup) {
+  const formats::PeImage image = TRY(formats::PeImage::parse(file));
+  if (image.is_signed() && !options.replace)
+    return fail(Errc::refused, "is signed already; --replace puts the new signature in place of the old one");
+  const crypto::DigestAlgorithm wanted[] = {setup.algorithm};
+  const formats::PeMeasurement measurement = TRY(image.measure(file, wanted));
+  const base::Bytes signed_data = TRY(signature_over(formats::pe_content(measurement.digest(setup.algorithm)), options, setup));
+  tests::OutputFile output = TRY(tests::OutputFile::create(out));
+  TRY(formats::write_signed(file, image, measurement, signed_data, output));
+  return output.commit();
+}
+
+Result<void> sign_catalog(const base::ByteSource& file, const std::string& out, const Options& options, Setup& setup) {
+  const base::Bytes der = TRY(base::read_all(file, base::limits::kCatalogBytes));
+  const cms::SignedData catalog = TRY(base::within("neither a PE image nor a catalog", cms::SignedData::parse(der)));
+  if (!(catalog.content_type() == der::oids::kCertificateTrustList))
+    return fail(Errc::malformed, "neither a PE image nor a catalog: its content is " + der::dotted(catalog.content_type()));
+  if (!catalog.signers().empty() && !options.replace)
+    return fail(Errc::refused, "is signed already; --replace puts the new signature in place of the old one");
+  const cms::Content content{der::oids::kCertificateTrustList, base::to_bytes(catalog.content_der())};
+  const base::Bytes signed_data = TRY(signature_over(content, options, setup));
+  tests::OutputFile output = TRY(tests::OutputFile::create(out));
+  TRY(output.write(signed_data));
+  return output.commit();
+}
+
+Result<void> sign_file(const std::string& in, const std::string& out, const Options& options, Setup& setup) {
+  const usb::FileSource file = TRY(usb::FileSource::open(in));
+  const bool is_pe = TRY(base::within(in, formats::looks_like_pe(file)));
+  return base::within(in, is_pe ? sign_pe(file, out, options, setup) : sign_catalog(file, out, options, setup));
+}
+
+// Wrong commands and files that are not there or cannot be read are 2; everything else is a refusal.
+int exit_status(Errc code) {
+  return code == Errc::usage || code == Errc::not_found || code == Errc::io || code == Errc::no_space ? 2 : 1;
+}
+
+int complain(const base::Error& error, int status) {
+  fmt::print(stderr, "test-signer: {}\n", error.text());
+  return status;
+}
+
+int run(const Options& options) {
+  Result<Setup> setup = set_up(options);
+  if (!setup) return complain(setup.error(), setup.error().code() == Errc::refused || setup.error().code() == Errc::mismatch ? 1 : 2);
+  int status = 0;
+  for (const std::string& in : options.in) {
+    const std::string out = options.out_dir.empty() ? options.out : (std::filesystem::path(options.out_dir) / std::filesystem::path(in).filename()).string();
+    if (const auto done = sign_file(in, out, options, *setup); !done)
+      status = std::max(status, complain(done.error(), exit_status(done.error().code())));
+  }
+  return status;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Options options;
+  CLI::App app("Signs PE images and catalogs with a key file. For tests only.", "test-signer");
+  app.add_option("--key", options.key, "private key, PEM without pass phrase")->required();
+  app.add_option("--cert", options.certificate, "its certificate, PEM or DER; a chain may follow in the same file")->required();
+  app.add_option("--chain", options.chain, "certificates of the issuers, PEM");
+  app.add_option("--ac", options.additional, "a cross-certificate, PEM");
+  app.add_option("--digest", options.digest, "sha256 (default), sha384 or sha512");
+  app.add_option("--description", options.attributes.description, "what is signed, for people");
+  app.add_option("--url", options.attributes.url, "where to read more");
+  app.add_option("--in", options.in, "file to sign")->required();
+  app.add_option("--out", options.out, "signed file");
+  app.add_option("--out-dir", options.out_dir, "folder for the signed files, under their own names");
+  app.add_option("--form", options.form, "whose form of signature");
+  app.add_option("--signing-time", options.signing_time, "not in form signtool");
+  app.add_flag("--replace", options.replace, "replace an existing signature");
+  app.add_flag("--append", options.append, "add a nested signature");
+  app.add_flag("--page-hashes", options.page_hashes, "sign digests of every page");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  return run(options);
+}
