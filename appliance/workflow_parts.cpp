@@ -220,15 +220,16 @@ Result<void> Workflow::prove_officer(const KeyClass& key_class, const std::strin
 
 Result<transparency::Receipt> Workflow::receipt_of(const std::string& id) {
   TRY(custody_.receipt_key());
-  transparency::Receipt receipt{.request_id = id,
-                                .created = settings_.clock->now(),
-                                .appliance = {.name = settings_.configuration.name,
-                                              .mode = "development",
-                                              .firmware_gate = "not measured",
-                                              .tpm = custody_.kind(),
-                                              .receipt_keyid = custody_.receipt_keyid(),
-                                              .version = COLDSEAL_VERSION},
-                                .log = {.index = log_.lines() - 1, .head = log_.head()}};
+  transparency::Receipt receipt;
+  receipt.request_id = id;
+  receipt.created = settings_.clock->now();
+  receipt.appliance = {.name = settings_.configuration.name,
+                       .mode = "development",
+                       .firmware_gate = "not measured",
+                       .tpm = custody_.kind(),
+                       .receipt_keyid = custody_.receipt_keyid(),
+                       .version = COLDSEAL_VERSION};
+  receipt.log = {.index = log_.lines() - 1, .head = log_.head().hex()};
   if (const RequestRecord* const known = book_.find(id); known != nullptr) {
     receipt.profile = known->profile;
     for (const Submitter& submitter : settings_.configuration.submitters)

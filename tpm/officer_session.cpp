@@ -51,6 +51,8 @@ PinEntry::PinEntry(Device& device, Officer officer, NvIndex index, SecretBytes a
       scratch_(std::move(scratch)),
       with_auth_(device.context(), index_, auth_) {}
 
+PinEntry::~PinEntry() { overwrite_auth_in(device_.context(), hmac_, scratch_); }
+
 Result<std::unique_ptr<PinEntry>> PinEntry::open(Device& device, const Officer& officer, const SecretBytes& pin) {
   Context& context = device.context();
   SecretBytes auth = TRY(officer_auth(officer, pin));

@@ -20,6 +20,9 @@ base::Error officer_error(Device& device, const Officer& officer, TSS2_RC code);
 class PinEntry {  // one officer at the keypad: the PIN is known to ESYS while this lives
  public:
   static Result<std::unique_ptr<PinEntry>> open(Device& device, const Officer& officer, const base::SecretBytes& pin);
+  PinEntry(const PinEntry&) = delete;
+  PinEntry& operator=(const PinEntry&) = delete;
+  ~PinEntry();
   // PolicySecret with that cpHash: the officer's consent to one command, within the time. A wrong PIN counts.
   Result<Ticket> ticket(const crypto::Digest& cp_hash, std::chrono::seconds lifetime);
   // NV_Read of the officer's own index.
