@@ -64,7 +64,7 @@ struct Parts {
   Bytes function = der::oid(der::oids::kPbkdf2);
   Bytes salt = der::octet_string(Bytes(16, 1));
   Bytes iterations = der::integer(kFew);
-  Bytes key_length;
+  Bytes key_length = {};
   Bytes prf = der::algorithm(der::oids::kHmacSha256);
   Bytes cipher = der::oid(der::oids::kAes256Cbc);
   Bytes iv = der::octet_string(Bytes(16, 2));
