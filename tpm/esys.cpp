@@ -1,1 +1,132 @@
-// ESYS, wrapped once.
+#include "tpm/esys.hpp"
+
+#include <fmt/format.h>
+#include <tss2/tss2_tctildr.h>
+
+#include <cstdlib>
+
+namespace tpm {
+
+using base::Errc;
+using base::fail;
+
+Result<void> check(TSS2_RC code, Step step) {
+  if (code == TSS2_RC_SUCCESS) return {};
+  return tl::unexpected<base::Error>(explain(code, step));
+}
+
+Result<std::unique_ptr<Context>> Context::open(const std::string& tcti) {
+  // At its higher levels the stack logs whole commands, authorisation values included: whoever sets the
+  // environment must not get at them, and this library must not print.
+  setenv("TSS2_LOG", "all+none", 1);
+  unsetenv("TSS2_LOGFILE");
+  auto context = std::unique_ptr<Context>(new Context);
+  if (const TSS2_RC code = Tss2_TctiLdr_Initialize(tcti.c_str(), &context->tcti_); code != TSS2_RC_SUCCESS)
+    return fail(Errc::tpm, fmt::format("TPM not reachable at {} (0x{:06x}); check that it is there", tcti, code));
+  TRY(check(Esys_Initialize(&context->esys_, context->tcti_, nullptr), Step::open));
+  return context;
+}
+
+Context::~Context() {
+  if (esys_ != nullptr) Esys_Finalize(&esys_);
+  if (tcti_ != nullptr) Tss2_TctiLdr_Finalize(&tcti_);
+}
+
+Loaded::~Loaded() {
+  // Nothing can be done about a flush that does not succeed: the TPM is gone then, and its sessions with it.
+  if (handle_ != ESYS_TR_NONE && Esys_FlushContext(context_->esys(), handle_) != TSS2_RC_SUCCESS)
+    Esys_TR_Close(context_->esys(), &handle_);
+}
+
+namespace {
+
+Result<Loaded> session(Context& context, TPM2_SE type, Encrypt encrypt) {
+  TPMT_SYM_DEF symmetric{};
+  symmetric.algorithm = TPM2_ALG_AES;
+  symmetric.keyBits.aes = 128;
+  symmetric.mode.aes = TPM2_ALG_CFB;
+  ESYS_TR handle = ESYS_TR_NONE;
+  TRY(check(Esys_StartAuthSession(context.esys(), context.storage_root(), ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
+                                  ESYS_TR_NONE, nullptr, type, &symmetric, TPM2_ALG_SHA256, &handle),
+            Step::other));
+  Loaded loaded(context, handle);
+  const int decrypt = encrypt == Encrypt::first_parameter ? TPMA_SESSION_DECRYPT : 0;
+  const auto attributes = static_cast<TPMA_SESSION>(TPMA_SESSION_CONTINUESESSION | decrypt);
+  TRY(check(Esys_TRSess_SetAttributes(context.esys(), handle, attributes, 0xff), Step::other));
+  return loaded;
+}
+
+}  // namespace
+
+Result<Loaded> hmac_session(Context& context, Encrypt encrypt) { return session(context, TPM2_SE_HMAC, encrypt); }
+
+Result<Loaded> policy_session(Context& context) { return session(context, TPM2_SE_POLICY, Encrypt::no); }
+
+void overwrite_auth_in(Context& context, const Loaded& hmac, const Loaded& scratch) {
+  const ESYS_TR root = context.storage_root();
+  const Bytes filler(32, 'x');   // as long as any authorisation value
+  const TPM2B_AUTH wrong = sized_from(filler, &TPM2B_AUTH::buffer);
+  const TPM2B_AUTH none{};
+  const TPM2B_NONCE no_nonce{};
+  const TPM2B_DIGEST not_bound{};
+  if (Esys_TR_SetAuth(context.esys(), root, &wrong) != TSS2_RC_SUCCESS) return;
+  (void)Esys_PolicySecret(context.esys(), root, scratch.handle(), hmac.handle(), ESYS_TR_NONE, ESYS_TR_NONE, &no_nonce,
+                          &not_bound, &no_nonce, 0, nullptr, nullptr);
+  (void)Esys_TR_SetAuth(context.esys(), root, &none);
+}
+
+Result<Bytes> nonce_of(Context& context, const Loaded& session) {
+  const auto nonce = TRY(answer<TPM2B_NONCE>(
+      Step::other, [&](TPM2B_NONCE** out) { return Esys_TRSess_GetNonceTPM(context.esys(), session.handle(), out); }));
+  return base::to_bytes(bytes_of(*nonce));
+}
+
+Result<Bytes> policy_digest_of(Context& context, const Loaded& session) {
+  const auto digest = TRY(answer<TPM2B_DIGEST>(Step::other, [&](TPM2B_DIGEST** out) {
+    return Esys_PolicyGetDigest(context.esys(), session.handle(), ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, out);
+  }));
+  return base::to_bytes(bytes_of(*digest));
+}
+
+Result<Bytes> name_of(Context& context, ESYS_TR handle) {
+  const auto name = TRY(answer<TPM2B_NAME>(
+      Step::other, [&](TPM2B_NAME** out) { return Esys_TR_GetName(context.esys(), handle, out); }));
+  return base::to_bytes(bytes_of(*name));
+}
+
+Result<NvIndex> NvIndex::open(Context& context, std::uint32_t index) {
+  ESYS_TR handle = ESYS_TR_NONE;
+  TRY(base::within(fmt::format("index 0x{:08x}", index),
+                   check(Esys_TR_FromTPMPublic(context.esys(), index, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &handle),
+                         Step::nv)));
+  return NvIndex(context, handle);
+}
+
+Result<NvIndex> NvIndex::open(Context& context, const attest::NvPublic& wanted) {
+  NvIndex index = TRY(open(context, wanted.index));
+  const Bytes name = TRY(name_of(context, index.handle()));
+  if (name != attest::name_of(wanted))
+    return fail(Errc::refused, fmt::format("index 0x{:08x} is not defined the way it must be; provisioning is incomplete, "
+                                           "or somebody redefined it", wanted.index));
+  return index;
+}
+
+NvIndex::~NvIndex() {
+  if (handle_ != ESYS_TR_NONE) Esys_TR_Close(context_->esys(), &handle_);
+}
+
+WithAuth::WithAuth(Context& context, const NvIndex& index, const base::SecretBytes& auth)
+    : context_(context), index_(index) {
+  const Auth value(auth);
+  base::require(Esys_TR_SetAuth(context_.esys(), index_.handle(), value.get()) == TSS2_RC_SUCCESS,
+                "ESYS did not take an authorisation value");
+}
+
+WithAuth::~WithAuth() {
+  const TPM2B_AUTH none{};   // overwrites all of ESYS's buffer, not just its length
+  (void)Esys_TR_SetAuth(context_.esys(), index_.handle(), &none);
+}
+
+Auth::~Auth() { base::wipe(auth_.buffer); }
+
+}  // namespace tpm

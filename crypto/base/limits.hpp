@@ -16,12 +16,18 @@ inline constexpr std::size_t kPathBytes = 240;                  // a path inside
 inline constexpr std::size_t kPathDepth = 16;                   // folders inside folders
 inline constexpr std::size_t kRequestsOnAStick = 1000;          // request folders looked at on one medium
 inline constexpr std::size_t kRequestsWaiting = 200;            // requests the appliance holds at a time
+inline constexpr std::size_t kFolderEntries = 70000;        // names looked at in one folder; FAT allows 65536
 
 // Words and lists inside a manifest.
 inline constexpr std::size_t kNameBytes = 64;      // profile, submitter, officer, operation, OS target
 inline constexpr std::size_t kNoteBytes = 2000;    // a submitter's note, an officer's reason
 inline constexpr std::size_t kOsTargets = 64;
 inline constexpr std::size_t kOperations = 8;
+
+// JSON, and what it describes.
+inline constexpr std::size_t kJsonDepth = 8;               // objects and lists inside one another
+inline constexpr std::size_t kAuditLineBytes = 64U << 10;
+inline constexpr std::size_t kAuditData = 32;              // fields in the data of one audit line
 
 // DER.
 inline constexpr std::size_t kDerDepth = 24;
@@ -64,6 +70,7 @@ inline constexpr std::size_t kFactTextBytes = 4096;
 inline constexpr std::size_t kOfficers = 7;
 inline constexpr std::size_t kSigningSet = 500;      // digests under one approval; tickets live 300 s
 inline constexpr std::size_t kPinBytes = 32;         // the TPM's limit for an authorisation value
+inline constexpr std::size_t kKeyBlobBytes = 4096;   // one half of a TPM key's file
 inline constexpr std::size_t kPinDigits = 6;         // the least we accept
 
 // Sockets and cables.

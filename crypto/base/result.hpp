@@ -82,8 +82,9 @@ inline void take(Result<void>&) {}
     ::base::detail::take(result_name);                                                                \
   })
 
-// Yields the value, or returns the error from the enclosing function. Use it as a whole statement or a
-// whole initialiser, never inside a larger expression: leaving one early skips destructors of temporaries.
+// Yields the value, or returns the error from the enclosing function. Use it as a whole statement, a whole
+// initialiser, or the only argument of a call on something that has a name: leaving a larger expression early
+// would skip the destructors of its temporaries.
 #define TRY(...) COLDSEAL_TRY_(COLDSEAL_TRY_NAME_(try_result_, __COUNTER__), __VA_ARGS__)
 
 }  // namespace base

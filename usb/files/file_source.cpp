@@ -28,6 +28,10 @@ Result<FileSource> FileSource::open(const std::filesystem::path& file) {
     if (errno == ELOOP) return fail(Errc::refused, fmt::format("{}: is a symbolic link, a regular file is wanted", name));
     return fail(Errc::io, fmt::format("{}: {}", name, std::strerror(errno)));
   }
+  return adopt(descriptor, name);
+}
+
+Result<FileSource> FileSource::adopt(int descriptor, const std::string& name) {
   FileSource opened(descriptor, 0);
   struct stat status {};
   if (fstat(descriptor, &status) != 0) return fail(Errc::io, fmt::format("{}: {}", name, std::strerror(errno)));

@@ -19,6 +19,9 @@ class FileSource final : public base::ByteSource {
   base::Result<void> read_at(std::uint64_t offset, std::span<std::uint8_t> out) const override;
 
  private:
+  friend class Folder;
+  // Takes the descriptor, closing it when it is not a file that may be read.
+  static base::Result<FileSource> adopt(int descriptor, const std::string& shown);
   FileSource(int descriptor, std::uint64_t size) : descriptor_(descriptor), size_(size) {}
   int descriptor_ = -1;
   std::uint64_t size_ = 0;

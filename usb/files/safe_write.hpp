@@ -30,6 +30,9 @@ class FileWriter final : public base::ByteSink {  // one file being written; rem
   std::filesystem::path file_;
   std::filesystem::path part_;
   int descriptor_ = -1;
+  std::uint64_t written_ = 0;
+  std::uint64_t flushed_ = 0;   // of written_, already on its way to the medium
+  crypto::Hasher hasher_{crypto::DigestAlgorithm::sha256};
 };
 
 base::Result<crypto::Digest> write_file(const std::filesystem::path& file, base::ByteView bytes);
@@ -39,7 +42,11 @@ base::Result<base::Bytes> read_file(const std::filesystem::path& file, std::uint
 
 base::Result<void> make_folders(const std::filesystem::path& folder);   // mkdir -p, 0700
 base::Result<void> sync_folder(const std::filesystem::path& folder);
-// rename(2) and fsync of the parent folder. The target must not exist unless replace.
-base::Result<void> rename_durably(const std::filesystem::path& from, const std::filesystem::path& to);
+enum class IfThere : std::uint8_t { refuse, replace };
+// rename(2) and fsync of the parent folder; both names are in the same file system. What is already at `to` is Errc::refused
+// or, a folder with all in it too, exchanged for the new one and removed (where the file system cannot exchange, it lies as
+// <to>.old for a moment).
+base::Result<void> rename_durably(const std::filesystem::path& from, const std::filesystem::path& to,
+                                  IfThere if_there = IfThere::refuse);
 
 }  // namespace usb

@@ -12,7 +12,8 @@ namespace usb {
 
 struct FoundFile {
   std::string path;   // relative to the folder, '/'-separated, as the file system spells it
-  std::uint64_t size = 0;
+  std::uint64_t size = 0;       // bytes
+  std::int64_t modified = 0;    // time of last change, nanoseconds since 1970
 };
 
 // Every file below the folder, sorted by path. Errc::refused for a symbolic link, device, socket or pipe;

@@ -1,0 +1,97 @@
+// coldseal-admin: provisioning, certificates, submitters. It makes keys and signs certificate requests with the officers; it
+// signs no code. It needs the TPM for itself: stop coldseald first.
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <string>
+
+#include "appliance/admin/ceremony.hpp"
+#include "appliance/configuration.hpp"
+#include "appliance/custody.hpp"
+#include "appliance/key_store.hpp"
+#include "appliance/layout.hpp"
+#include "appliance/process_setup.hpp"
+#include "appliance/terminal.hpp"
+#include "crypto/base/limits.hpp"
+#include "crypto/base/text.hpp"
+#include "usb/files/safe_write.hpp"
+
+namespace {
+
+using base::Result;
+
+// Runs `use` with the TPM that the configuration names.
+Result<void> with_tpm(const appliance::Layout& layout, const std::function<Result<void>(appliance::Custody&)>& use) {
+  const appliance::Configuration configuration = TRY(appliance::Configuration::load(layout));
+  const appliance::TpmLock lock = TRY(appliance::TpmLock::take(layout));
+  appliance::Custody custody(layout, configuration.tpm);
+  return use(custody);
+}
+
+Result<void> install_certificate(const appliance::Layout& layout, const std::string& key_class, const std::string& file,
+                                 appliance::Terminal& terminal) {
+  const base::Bytes pem = TRY(usb::read_file(file, base::limits::kPemBytes));
+  TRY(base::within(file, appliance::install_chain(layout, key_class, base::as_text(pem))));
+  terminal.show("certificate chain installed for key class " + key_class);
+  return {};
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  appliance::harden_process();
+  appliance::Terminal terminal;
+  CLI::App app("Administers a Coldseal appliance: officers, keys, certificates, submitters.", "coldseal-admin");
+  std::string root = "/";
+  app.add_option("--root", root, "folder that stands for /");
+  app.set_version_flag("--version", std::string(COLDSEAL_VERSION));
+  app.require_subcommand(1);
+
+  appliance::ProvisioningPlan plan;
+  CLI::App* const provision = app.add_subcommand("provision", "make a key class: enrol its officers, then make its key in the TPM");
+  provision->add_option("--tpm", plan.tcti, "where the TPM is, as a TCTI: device:/dev/tpmrm0")->required();
+  provision->add_option("--key-class", plan.key_class, "its name: release, test")->required();
+  provision->add_option("--quorum", plan.quorum, "how many officers must approve")->required();
+  provision->add_option("--officer", plan.officers, "an officer's name; once for each officer")->required();
+
+  std::string key_class;
+  keys::SubjectName subject;
+  std::string out;
+  CLI::App* const csr = app.add_subcommand("csr", "make a certificate request (PKCS#10), approved by the officers");
+  csr->add_option("--key-class", key_class, "which key")->required();
+  csr->add_option("--common-name", subject.common_name, "CN of the certificate: the publisher that Windows shows")->required();
+  csr->add_option("--organization", subject.organization, "O");
+  csr->add_option("--organizational-unit", subject.organizational_unit, "OU");
+  csr->add_option("--country", subject.country, "C, two letters");
+  csr->add_option("-o,--output", out, "file to write (PEM)")->required();
+
+  std::string chain;
+  CLI::App* const certificate = app.add_subcommand("certificate", "install the certificate chain of a key class");
+  certificate->add_option("--key-class", key_class, "which key")->required();
+  certificate->add_option("CHAIN", chain, "PEM file: the key's certificate, then its issuers")->required();
+
+  std::string name;
+  std::string key_file;
+  CLI::App* const submitter = app.add_subcommand("submitter", "enrol a submitter by their public key");
+  submitter->add_option("NAME", name, "how this appliance calls them; a profile's submitters list names them")->required();
+  submitter->add_option("KEY", key_file, "PEM file made by coldseal key create (K.pub.pem)")->required();
+
+  CLI::App* const status = app.add_subcommand("status", "TPM, officers, keys and certificates");
+  CLI11_PARSE(app, argc, argv);
+
+  const appliance::Layout layout(root);
+  Result<void> done;
+  if (*provision) done = appliance::provision(layout, plan, terminal);
+  if (*csr)
+    done = with_tpm(layout, [&](appliance::Custody& custody) {
+      return appliance::request_certificate(layout, custody, key_class, subject, out, terminal);
+    });
+  if (*certificate) done = install_certificate(layout, key_class, chain, terminal);
+  if (*submitter) done = appliance::enrol_submitter(layout, name, key_file, terminal);
+  if (*status)
+    done = with_tpm(layout, [&](appliance::Custody& custody) { return appliance::show_status(layout, custody, terminal); });
+  if (done) return 0;
+  terminal.show("coldseal-admin: " + base::printable(done.error().text()));
+  const bool usage = done.error().code() == base::Errc::usage || done.error().code() == base::Errc::malformed ||
+                     done.error().code() == base::Errc::not_found;
+  return usage ? 2 : 1;
+}

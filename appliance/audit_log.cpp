@@ -1,0 +1,128 @@
+#include "appliance/audit_log.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <functional>
+#include <utility>
+
+#include "usb/files/file_source.hpp"
+#include "usb/files/safe_write.hpp"
+
+namespace appliance {
+
+using base::Errc;
+using base::fail;
+using base::Result;
+using transparency::AuditEvent;
+using transparency::AuditLine;
+
+namespace {
+
+std::string reason() { return std::strerror(errno); }
+
+Result<void> write_whole(int descriptor, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t count = ::write(descriptor, text.data(), text.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return fail(errno == ENOSPC ? Errc::no_space : Errc::io, fmt::format("audit log: {}", reason()));
+    text.remove_prefix(static_cast<std::size_t>(count));
+  }
+  if (fdatasync(descriptor) != 0) return fail(Errc::io, fmt::format("audit log: fsync: {}", reason()));
+  return {};
+}
+
+// Hands each whole line to `use`; returns how many bytes they were.
+Result<std::uint64_t> for_each_line(const base::ByteSource& source,
+                                    const std::function<Result<void>(std::string_view)>& use) {
+  std::string pending;
+  std::uint64_t whole = 0;
+  TRY(base::for_each_piece(source, 0, source.size(), [&](base::ByteView piece) -> Result<void> {
+    pending += base::as_text(piece);
+    std::size_t at = 0;
+    for (std::size_t end = pending.find('\n'); end != std::string::npos; end = pending.find('\n', at)) {
+      TRY(use(std::string_view(pending).substr(at, end - at)));
+      whole += end + 1 - at;
+      at = end + 1;
+    }
+    pending.erase(0, at);
+    return {};
+  }));
+  return whole;
+}
+
+}  // namespace
+
+AuditLog::AuditLog(AuditLog&& other) noexcept
+    : descriptor_(std::exchange(other.descriptor_, -1)),
+      clock_(other.clock_),
+      size_(other.size_),
+      chain_(std::move(other.chain_)) {}
+
+AuditLog& AuditLog::operator=(AuditLog&& other) noexcept {
+  std::swap(descriptor_, other.descriptor_);
+  std::swap(clock_, other.clock_);
+  std::swap(size_, other.size_);
+  std::swap(chain_, other.chain_);
+  return *this;
+}
+
+AuditLog::~AuditLog() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+Result<AuditLog::Opened> AuditLog::open(const std::filesystem::path& file, const Clock& clock) {
+  TRY(usb::make_folders(file.parent_path()));
+  const int descriptor = ::open(file.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (descriptor < 0) return fail(Errc::io, fmt::format("{}: {}", file.string(), reason()));
+  Opened opened{AuditLog(descriptor, clock), {}};
+  if (flock(descriptor, LOCK_EX | LOCK_NB) != 0)
+    return fail(Errc::unavailable, fmt::format("{}: another coldseald holds the audit log", file.string()));
+  TRY(usb::sync_folder(file.parent_path()));
+
+  const usb::FileSource source = TRY(usb::FileSource::open(file));
+  auto read = for_each_line(source, [&](std::string_view text) -> Result<void> {
+    opened.lines.push_back(TRY(opened.log.chain_.accept(text)));
+    return {};
+  });
+  if (!read)
+    return fail(Errc::mismatch, fmt::format("{}: {}; the audit log was changed or damaged: do not sign, keep the file, "
+                                            "call an administrator",
+                                            file.string(), read.error().text()));
+  opened.log.size_ = *read;
+  const std::uint64_t torn = source.size() - *read;
+  if (torn > 0) {
+    if (ftruncate(descriptor, static_cast<off_t>(*read)) != 0)
+      return fail(Errc::io, fmt::format("{}: cutting off a torn line: {}", file.string(), reason()));
+    opened.lines.push_back(TRY(opened.log.append(
+        AuditEvent::recovered, "", {{"what", "a line that was being written when the power went was cut off"},
+                                    {"bytes", fmt::format("{}", torn)}})));
+  }
+  return opened;
+}
+
+Result<AuditLine> AuditLog::append(AuditEvent event, const std::string& request,
+                                   const std::map<std::string, std::string>& data) {
+  transparency::AuditChain next = chain_;
+  const base::Time at = std::max(clock_->now(), chain_.last_at());
+  const std::string text = TRY(next.append(at, event, request, data));
+  if (auto written = write_whole(descriptor_, text + "\n"); !written) {
+    // What did reach the disk must not stand there as half a line before the next one.
+    if (ftruncate(descriptor_, static_cast<off_t>(size_)) != 0)
+      base::stop("the audit log could neither be written nor restored", std::source_location::current());
+    return tl::unexpected<base::Error>(written.error());
+  }
+  transparency::AuditChain check = chain_;
+  AuditLine line = TRY(check.accept(text));
+  chain_ = std::move(next);
+  size_ += text.size() + 1;
+  return line;
+}
+
+}  // namespace appliance

@@ -1,0 +1,46 @@
+// The audit log on disk: one canonical JSON line a step, each holding the hash of the line before it, fsynced before
+// the step takes effect. It is also the only database: what the appliance knows after a restart is what replaying it says.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "appliance/clock.hpp"
+#include "crypto/base/result.hpp"
+#include "crypto/transparency/audit_log_line.hpp"
+
+namespace appliance {
+
+class AuditLog {
+ public:
+  struct Opened;
+  // Reads and checks every line. A last line without its end was being written when the power went: it is cut off, and
+  // said so by a `recovered` line. Anything else that does not fit is Errc::mismatch: the log was changed.
+  static base::Result<Opened> open(const std::filesystem::path& file, const Clock& clock);
+  AuditLog(AuditLog&& other) noexcept;
+  AuditLog& operator=(AuditLog&& other) noexcept;
+  ~AuditLog();
+
+  // On disk when this returns. After an error nothing was recorded, and the step must not be taken. The line's time is
+  // never before the last one's: where the clock was set back, the last time is repeated.
+  base::Result<transparency::AuditLine> append(transparency::AuditEvent event, const std::string& request,
+                                               const std::map<std::string, std::string>& data);
+  std::uint64_t lines() const { return chain_.lines(); }
+  const crypto::Digest& head() const { return chain_.head(); }
+
+ private:
+  AuditLog(int descriptor, const Clock& clock) : descriptor_(descriptor), clock_(&clock) {}
+  int descriptor_ = -1;
+  const Clock* clock_ = nullptr;
+  std::uint64_t size_ = 0;   // bytes that are whole lines
+  transparency::AuditChain chain_;
+};
+
+struct AuditLog::Opened {
+  AuditLog log;
+  std::vector<transparency::AuditLine> lines;
+};
+
+}  // namespace appliance

@@ -1,0 +1,146 @@
+#include "appliance/configuration.hpp"
+
+#include <fmt/format.h>
+
+#define TOML_EXCEPTIONS 0
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <initializer_list>
+
+#include "crypto/base/limits.hpp"
+#include "crypto/base/text.hpp"
+#include "usb/files/safe_write.hpp"
+
+namespace appliance {
+
+using base::Errc;
+using base::fail;
+using base::Result;
+
+namespace {
+
+constexpr std::size_t kConfigurationBytes = 1U << 20;
+
+Result<void> expect_only(const toml::table& table, std::string_view where, std::initializer_list<std::string_view> keys) {
+  for (const auto& [key, value] : table)
+    if (std::find(keys.begin(), keys.end(), key.str()) == keys.end())
+      return fail(Errc::malformed, fmt::format("line {}: {} has no setting \"{}\"", value.source().begin.line, where,
+                                               base::printable(key.str())));
+  return {};
+}
+
+Result<std::string> text_at(const toml::table& table, std::string_view where, std::string_view key) {
+  const auto value = table[key].value<std::string>();
+  if (!value || value->empty()) return fail(Errc::malformed, fmt::format("{} needs {} = \"...\"", where, key));
+  return *value;
+}
+
+Result<std::string> name_at(const toml::table& table, std::string_view where, std::string_view key) {
+  std::string name = TRY(text_at(table, where, key));
+  if (!is_plain_name(name))
+    return fail(Errc::malformed, fmt::format("{}: {} = \"{}\": lower-case letters, digits, - and _ only", where, key,
+                                             base::printable(name)));
+  return name;
+}
+
+Result<std::vector<std::string>> list_at(const toml::table& table, std::string_view where, std::string_view key) {
+  const toml::array* const array = table[key].as_array();
+  if (array == nullptr || array->empty())
+    return fail(Errc::malformed, fmt::format("{} needs {} = [\"...\"]", where, key));
+  std::vector<std::string> list;
+  for (const toml::node& node : *array) {
+    const auto value = node.value<std::string>();
+    if (!value) return fail(Errc::malformed, fmt::format("{}: {} holds something that is not text", where, key));
+    list.push_back(*value);
+  }
+  return list;
+}
+
+Result<Profile> parse_profile(const toml::table& table) {
+  Profile profile;
+  profile.name = TRY(name_at(table, "[[profile]]", "name"));
+  const std::string where = fmt::format("profile \"{}\"", profile.name);
+  TRY(expect_only(table, where, {"name", "key_class", "operations", "submitters"}));
+  profile.key_class = TRY(name_at(table, where, "key_class"));
+  profile.submitters = TRY(list_at(table, where, "submitters"));
+  const std::vector<std::string> operations = TRY(list_at(table, where, "operations"));
+  for (const std::string& operation : operations)
+    profile.operations.push_back(TRY(base::within(where, wire::operation_from_name(operation))));
+  return profile;
+}
+
+Result<std::vector<Submitter>> load_submitters(const Layout& layout) {
+  std::vector<Submitter> submitters;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(layout.submitters(), error)) {
+    const std::string name = entry.path().stem().string();
+    if (entry.path().extension() != ".pem" || !is_plain_name(name)) continue;
+    const base::Bytes pem = TRY(usb::read_file(entry.path(), base::limits::kPemBytes));
+    crypto::PublicKey key = TRY(base::within(entry.path().string(), crypto::PublicKey::parse_pem(base::as_text(pem))));
+    submitters.push_back({name, std::move(key)});
+  }
+  std::sort(submitters.begin(), submitters.end(), [](const Submitter& a, const Submitter& b) { return a.name < b.name; });
+  return submitters;
+}
+
+}  // namespace
+
+bool is_plain_name(std::string_view name) {
+  return !name.empty() && name.size() <= base::limits::kNameBytes &&
+         name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-_") == std::string_view::npos;
+}
+
+Result<Configuration> Configuration::parse(std::string_view text) {
+  const toml::parse_result parsed = toml::parse(text);
+  if (!parsed)
+    return fail(Errc::malformed, fmt::format("line {}: {}", parsed.error().source().begin.line,
+                                             base::printable(parsed.error().description())));
+  const toml::table& table = parsed.table();
+  TRY(expect_only(table, "the file", {"appliance", "profile"}));
+  const toml::table* const general = table["appliance"].as_table();
+  if (general == nullptr) return fail(Errc::malformed, "[appliance] is missing");
+  TRY(expect_only(*general, "[appliance]", {"name", "tpm", "mode"}));
+  Configuration configuration{.name = {}, .tpm = {}, .profiles = {}, .submitters = {},
+                              .digest = crypto::sha256(base::as_bytes(text))};
+  configuration.name = TRY(name_at(*general, "[appliance]", "name"));
+  configuration.tpm = TRY(text_at(*general, "[appliance]", "tpm"));
+  const std::string mode = TRY(text_at(*general, "[appliance]", "mode"));
+  if (mode != "development")
+    return fail(Errc::unsupported,
+                fmt::format("mode = \"{}\": only \"development\" exists until firmware is measured", base::printable(mode)));
+  const toml::array* const profiles = table["profile"].as_array();
+  if (profiles == nullptr || profiles->empty()) return fail(Errc::malformed, "there is no [[profile]]");
+  for (const toml::node& node : *profiles) {
+    const toml::table* const profile = node.as_table();
+    if (profile == nullptr) return fail(Errc::malformed, "[[profile]] is not a table");
+    configuration.profiles.push_back(TRY(parse_profile(*profile)));
+    for (std::size_t i = 0; i + 1 < configuration.profiles.size(); ++i)
+      if (configuration.profiles[i].name == configuration.profiles.back().name)
+        return fail(Errc::malformed, fmt::format("profile \"{}\" is there twice", configuration.profiles[i].name));
+  }
+  return configuration;
+}
+
+Result<Configuration> Configuration::load(const Layout& layout) {
+  const std::string file = layout.configuration().string();
+  const base::Bytes text = TRY(usb::read_file(file, kConfigurationBytes));
+  Configuration configuration = TRY(base::within(file, parse(base::as_text(text))));
+  configuration.submitters = TRY(load_submitters(layout));
+  return configuration;
+}
+
+Result<const Profile*> Configuration::profile(std::string_view wanted) const {
+  for (const Profile& candidate : profiles)
+    if (candidate.name == wanted) return &candidate;
+  return fail(Errc::not_found, fmt::format("this appliance has no profile \"{}\"", base::printable(wanted)));
+}
+
+Result<const Submitter*> Configuration::submitter_of_key(std::string_view keyid) const {
+  for (const Submitter& candidate : submitters)
+    if (candidate.key.keyid() == keyid) return &candidate;
+  return fail(Errc::refused, fmt::format("the request is signed by a key that is not enrolled here ({})",
+                                         base::printable(keyid.substr(0, 64))));
+}
+
+}  // namespace appliance

@@ -1,0 +1,58 @@
+// coldseal.toml: which TPM, and how each kind of request is signed. Unknown keys are refused, so that a misspelt
+// rule is never silently absent.
+//
+//   [appliance]
+//   name = "vault-1"
+//   tpm = "device:/dev/tpmrm0"        # a TCTI
+//   mode = "development"              # until the measured image exists, the only mode
+//
+//   [[profile]]
+//   name = "release"
+//   key_class = "release"
+//   operations = ["embed", "catalog"]
+//   submitters = ["build-1"]
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "appliance/layout.hpp"
+#include "crypto/base/result.hpp"
+#include "crypto/digest.hpp"
+#include "crypto/verify_signature.hpp"
+#include "usb/wire/request.hpp"
+
+namespace appliance {
+
+struct Profile {
+  std::string name;
+  std::string key_class;
+  std::vector<wire::Operation> operations;
+  std::vector<std::string> submitters;
+};
+
+struct Submitter {
+  std::string name;
+  crypto::PublicKey key;
+};
+
+struct Configuration {
+  static base::Result<Configuration> load(const Layout& layout);
+  static base::Result<Configuration> parse(std::string_view toml);   // without submitters
+
+  // Errc::not_found, worded for the submitter.
+  base::Result<const Profile*> profile(std::string_view name) const;
+  base::Result<const Submitter*> submitter_of_key(std::string_view keyid) const;
+
+  std::string name;
+  std::string tpm;
+  std::vector<Profile> profiles;
+  std::vector<Submitter> submitters;
+  crypto::Digest digest;   // SHA-256 of coldseal.toml
+};
+
+// Lower-case letters, digits, '-' and '_', at most limits::kNameBytes: names of classes, profiles, submitters, officers.
+bool is_plain_name(std::string_view name);
+
+}  // namespace appliance

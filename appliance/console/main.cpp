@@ -1,0 +1,25 @@
+// coldseal-console: the officers' screen and keyboard. It touches the terminal and coldseald's socket, nothing else.
+#include <CLI/CLI.hpp>
+#include <string>
+
+#include "appliance/console/session.hpp"
+#include "appliance/layout.hpp"
+#include "appliance/process_setup.hpp"
+#include "appliance/terminal.hpp"
+#include "crypto/base/text.hpp"
+
+int main(int argc, char** argv) {
+  appliance::harden_process();
+  CLI::App app("The officers' console: read what would be signed, then approve or reject it.", "coldseal-console");
+  std::string root = "/";
+  app.add_option("--root", root, "folder that stands for / : coldseald's socket is run/coldseal/console.sock below it");
+  app.set_version_flag("--version", std::string(COLDSEAL_VERSION));
+  CLI11_PARSE(app, argc, argv);
+  appliance::Terminal terminal;
+  base::Result<appliance::ConsoleSession> session =
+      appliance::ConsoleSession::connect(appliance::Layout(root).console_socket().string(), terminal);
+  const base::Result<void> ended = session ? session->run() : tl::unexpected<base::Error>(session.error());
+  if (ended) return 0;
+  terminal.show("coldseal-console: " + base::printable(ended.error().text()));
+  return ended.error().code() == base::Errc::usage ? 2 : 1;
+}

@@ -1,0 +1,222 @@
+#include "appliance/console/session.hpp"
+
+#include <fmt/format.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <utility>
+
+#include "crypto/base/limits.hpp"
+#include "crypto/base/text.hpp"
+
+namespace appliance {
+
+using base::Errc;
+using base::fail;
+using base::printable;
+using base::Result;
+
+namespace {
+
+Result<void> send_all(int socket, base::ByteView bytes) {
+  while (!bytes.empty()) {
+    const ssize_t count = send(socket, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return fail(Errc::unavailable, "coldseald has ended the conversation");
+    bytes = bytes.subspan(static_cast<std::size_t>(count));
+  }
+  return {};
+}
+
+Result<void> receive_all(int socket, std::span<std::uint8_t> into) {
+  while (!into.empty()) {
+    const ssize_t count = recv(socket, into.data(), into.size(), 0);
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return fail(Errc::unavailable, "coldseald has ended the conversation");
+    into = into.subspan(static_cast<std::size_t>(count));
+  }
+  return {};
+}
+
+std::string joined(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + printable(name);
+  return text;
+}
+
+}  // namespace
+
+ConsoleSession::ConsoleSession(ConsoleSession&& other) noexcept
+    : socket_(std::exchange(other.socket_, -1)), terminal_(other.terminal_) {}
+
+ConsoleSession& ConsoleSession::operator=(ConsoleSession&& other) noexcept {
+  std::swap(socket_, other.socket_);
+  std::swap(terminal_, other.terminal_);
+  return *this;
+}
+
+ConsoleSession::~ConsoleSession() {
+  if (socket_ >= 0) ::close(socket_);
+}
+
+Result<ConsoleSession> ConsoleSession::connect(const std::string& path, Terminal& terminal) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path) return fail(Errc::usage, fmt::format("{}: too long for a socket", path));
+  std::copy(path.begin(), path.end(), std::begin(address.sun_path));
+  ConsoleSession session(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), terminal);
+  const auto* const generic = static_cast<const sockaddr*>(static_cast<const void*>(&address));
+  if (session.socket_ < 0 || ::connect(session.socket_, generic, sizeof address) != 0)
+    return fail(Errc::unavailable, fmt::format("{}: {}; is coldseald running?", path, std::strerror(errno)));
+  return session;
+}
+
+Result<ConsoleAnswer> ConsoleSession::receive() {
+  std::array<std::uint8_t, kFrameHeaderBytes> header{};
+  TRY(receive_all(socket_, header));
+  const std::size_t size = TRY(payload_size(header, base::limits::kConsoleMessageBytes));
+  base::Bytes payload(size);
+  TRY(receive_all(socket_, payload));
+  return decode_answer(payload);
+}
+
+Result<ConsoleAnswer> ConsoleSession::answer_to(const ConsoleQuestion& question) {
+  const base::SecretBytes frame = encode(question);
+  TRY(send_all(socket_, frame.reveal()));
+  for (;;) {
+    ConsoleAnswer answer = TRY(receive());
+    const auto* const progress = std::get_if<Progress>(&answer);
+    if (progress == nullptr) return answer;
+    terminal_->show(fmt::format("{} {} of {}", printable(progress->what), progress->done, progress->total));
+  }
+}
+
+bool ConsoleSession::show_refusal(const ConsoleAnswer& answer) {
+  const auto* const refusal = std::get_if<Refusal>(&answer);
+  if (refusal != nullptr) terminal_->show("not done: " + printable(refusal->text));
+  return refusal != nullptr;
+}
+
+Result<std::vector<WaitingRequest>> ConsoleSession::show_waiting() {
+  const ConsoleAnswer answer = TRY(answer_to(AskList{}));
+  const auto* const list = std::get_if<WaitingList>(&answer);
+  if (list == nullptr) return fail(Errc::malformed, "coldseald answered something else than the list");
+  terminal_->show("");
+  terminal_->show(printable(list->banner));
+  if (list->requests.empty()) terminal_->show("no request is waiting");
+  for (std::size_t i = 0; i < list->requests.size(); ++i) {
+    terminal_->show(fmt::format("{:>3}  {}", i + 1, printable(list->requests[i].summary)));
+    terminal_->show(fmt::format("     {}", printable(list->requests[i].words)));
+  }
+  return list->requests;
+}
+
+Result<void> ConsoleSession::run() {
+  std::vector<WaitingRequest> waiting = TRY(show_waiting());
+  for (;;) {
+    const std::string typed = TRY(terminal_->ask("number to read a request, Enter to look again, q to leave: "));
+    if (typed == "q") return {};
+    if (typed.empty()) {
+      waiting = TRY(show_waiting());
+      continue;
+    }
+    std::size_t number = 0;
+    const auto [end, error] = std::from_chars(typed.data(), typed.data() + typed.size(), number);
+    if (error != std::errc{} || end != typed.data() + typed.size() || number < 1 || number > waiting.size()) {
+      terminal_->show(fmt::format("there is no request \"{}\" in the list", printable(typed)));
+      continue;
+    }
+    TRY(read_request(waiting[number - 1]));
+    waiting = TRY(show_waiting());
+  }
+}
+
+Result<void> ConsoleSession::read_request(const WaitingRequest& request) {
+  const ConsoleAnswer answer = TRY(answer_to(AskRequest{request.id}));
+  if (show_refusal(answer)) return {};
+  const auto* const document = std::get_if<Document>(&answer);
+  if (document == nullptr) return fail(Errc::malformed, "coldseald answered something else than the request");
+  for (const Section& section : document->sections) {
+    terminal_->show("");
+    terminal_->show("== " + printable(section.heading));
+    for (const std::string& line : section.lines) terminal_->show("   " + printable(line));
+  }
+  terminal_->show("");
+  for (;;) {
+    const std::string typed = TRY(terminal_->ask("a to approve, r to reject, b to go back: "));
+    if (typed == "a") return approve(request);
+    if (typed == "r") return reject(request);
+    if (typed == "b") return {};
+  }
+}
+
+Result<void> ConsoleSession::approve(const WaitingRequest& request) {
+  terminal_->show("compare these words with the submitter's:");
+  terminal_->show("   " + printable(request.words));
+  const std::string agreed = TRY(terminal_->ask("type yes when you have read the request and the words agree: "));
+  if (agreed != "yes") {
+    terminal_->show("nothing was approved");
+    return {};
+  }
+  ConsoleAnswer answer = TRY(answer_to(BeginApproval{request.id}));
+  if (show_refusal(answer)) return {};
+  auto* const approval = std::get_if<Approval>(&answer);
+  if (approval == nullptr) return fail(Errc::malformed, "coldseald answered something else than the approval");
+  return enter_pins(request, std::move(*approval));
+}
+
+Result<void> ConsoleSession::enter_pins(const WaitingRequest& request, Approval approval) {
+  for (;;) {
+    terminal_->show(fmt::format("{} more of: {}   ({}:{:02} left)", approval.needed, joined(approval.officers),
+                                approval.seconds_left / 60, approval.seconds_left % 60));
+    const std::string officer = TRY(terminal_->ask("officer (Enter to stop, r to reject): "));
+    if (officer.empty()) {
+      TRY(answer_to(CancelApproval{}));
+      terminal_->show("stopped; nothing was signed, the request waits again");
+      return {};
+    }
+    if (officer == "r") return reject(request);
+    base::Result<base::SecretBytes> pin = terminal_->ask_secret(fmt::format("PIN of {}: ", printable(officer)));
+    if (!pin) {
+      if (pin.error().code() != Errc::usage) return tl::unexpected<base::Error>(pin.error());
+      terminal_->show("not done: " + pin.error().text());
+      continue;
+    }
+    ConsoleAnswer answer = TRY(answer_to(EnterPin{officer, std::move(*pin)}));
+    if (const auto* const done = std::get_if<Done>(&answer)) {
+      terminal_->show(printable(done->text));
+      return {};
+    }
+    if (auto* const next = std::get_if<Approval>(&answer)) {
+      approval = std::move(*next);
+      terminal_->show("approved by " + joined(approval.approved));
+      continue;
+    }
+    show_refusal(answer);
+    // Whether the sitting still goes on is the daemon's to say: a wrong PIN leaves it open, a failed TPM ends it.
+    const auto* const refusal = std::get_if<Refusal>(&answer);
+    if (refusal != nullptr && refusal->sitting_is_over) return {};
+  }
+}
+
+Result<void> ConsoleSession::reject(const WaitingRequest& request) {
+  const std::string reason = TRY(terminal_->ask("reason, for the submitter: "));
+  if (reason.empty()) {
+    terminal_->show("a rejection needs a reason; nothing was done");
+    return {};
+  }
+  const std::string officer = TRY(terminal_->ask("officer: "));
+  base::SecretBytes pin = TRY(terminal_->ask_secret(fmt::format("PIN of {}: ", printable(officer))));
+  const ConsoleAnswer answer = TRY(answer_to(RejectRequest{request.id, officer, std::move(pin), reason}));
+  if (const auto* const done = std::get_if<Done>(&answer)) terminal_->show(printable(done->text));
+  show_refusal(answer);
+  return {};
+}
+
+}  // namespace appliance

@@ -1,0 +1,117 @@
+#include "appliance/courier/stick_watch.hpp"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "crypto/base/text.hpp"
+#include "usb/wire/request.hpp"
+
+namespace courier {
+namespace {
+
+using base::Errc;
+using base::Result;
+using mass_storage::Outcome;
+using mass_storage::Stick;
+namespace fs = std::filesystem;
+
+constexpr serial::Duration kRetry = std::chrono::seconds(5);
+constexpr std::size_t kRemembered = 10000;   // forgetting costs one more copy, which coldseald recognises
+
+// Trying again with the same bytes will not help.
+bool is_final(Errc code) {
+  return code == Errc::refused || code == Errc::malformed || code == Errc::too_large || code == Errc::unsupported;
+}
+
+}  // namespace
+
+std::optional<StickWatch::Stamp> StickWatch::stamp_of(const fs::path& file) {
+  struct stat status {};
+  if (::lstat(file.c_str(), &status) != 0) return std::nullopt;
+  return Stamp{static_cast<std::uint64_t>(status.st_size),
+               std::int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec, status.st_ino};
+}
+
+// An empty mount point is a stick that is not there.
+bool StickWatch::is_there() const {
+  std::error_code error;
+  return fs::is_directory(fs::symlink_status(mounted_at_ / fs::path(wire::kRequestsFolder), error));
+}
+
+bool StickWatch::round(HandedOver& handed_over, serial::Instant now) {
+  const std::string where = mounted_at_.string();
+  if (!is_there()) {
+    if (std::exchange(present_, false)) say_(where, "", "stick gone");
+    seen_.clear();
+    return true;
+  }
+  if (!std::exchange(present_, true)) say_(where, "", "stick found");
+  const Result<Stick> stick = Stick::open(mounted_at_);
+  const Result<std::vector<std::string>> ids =
+      stick ? stick->requests() : Result<std::vector<std::string>>(tl::unexpected<base::Error>(stick.error()));
+  if (!ids) {
+    if (std::exchange(problem_, ids.error().text()) != ids.error().text()) say_(where, "", "cannot be read: " + problem_);
+    return false;
+  }
+  bool all_done = true;
+  for (const std::string& id : *ids) {
+    if (stop_()) return all_done;
+    all_done = look_at(*stick, id, handed_over, now) && all_done;
+  }
+  return all_done;
+}
+
+bool StickWatch::look_at(const Stick& stick, const std::string& id, HandedOver& handed_over, serial::Instant now) {
+  const std::optional<Stamp> response = stamp_of(boxes_.outbox / id / wire::kReceiptName);
+  const std::optional<Stamp> request = stamp_of(mounted_at_ / fs::path(wire::kRequestsFolder) / id / wire::kManifestName);
+  if (!response && !request) return true;   // being written to the stick, or no request after all
+  Seen& seen = seen_[id];
+  if (response ? seen.response == response : seen.request == request) return seen.problem.empty();
+  if (now < seen.retry_at) return false;
+
+  const Result<void> done = response ? deliver(stick, id) : take(stick, id, handed_over);
+  if (!done && !is_there()) return true;   // pulled meanwhile; the next round says so
+  if (!done && stop_()) return true;
+  if (done || is_final(done.error().code())) (response ? seen.response : seen.request) = response ? response : request;
+  if (done) {
+    seen.problem.clear();
+    return true;
+  }
+  seen.retry_at = now + kRetry;
+  if (std::exchange(seen.problem, done.error().text()) != done.error().text())
+    say_(mounted_at_.string(), id, (response ? "response not delivered: " : "request not taken: ") + seen.problem);
+  return false;
+}
+
+Result<void> StickWatch::deliver(const Stick& stick, const std::string& id) {
+  const Outcome outcome = TRY(stick.deliver_response(id, boxes_.outbox, until_stopped()));
+  if (outcome == Outcome::copied) say_(mounted_at_.string(), id, "response delivered");
+  return {};
+}
+
+Result<void> StickWatch::take(const Stick& stick, const std::string& id, HandedOver& handed_over) {
+  const usb::ParcelReader parcel = TRY(stick.request(id));
+  const crypto::Digest looks = TRY(parcel.fingerprint());
+  if (const auto before = handed_over.find(id); before != handed_over.end() && before->second == looks) return {};
+  const Outcome outcome = TRY(stick.take_request(id, boxes_.inbox, until_stopped()));
+  if (handed_over.size() >= kRemembered) handed_over.clear();
+  handed_over.insert_or_assign(id, looks);
+  if (outcome == Outcome::copied)
+    say_(mounted_at_.string(), id, fmt::format("request taken: {} files, {} bytes", parcel.files().size(), parcel.bytes()));
+  else
+    say_(mounted_at_.string(), id, "request is in the inbox already");
+  return {};
+}
+
+usb::OnProgress StickWatch::until_stopped() const {
+  return [this](const usb::Progress&) -> Result<void> {
+    if (stop_()) return base::fail(Errc::unavailable, "told to stop");
+    return {};
+  };
+}
+
+}  // namespace courier

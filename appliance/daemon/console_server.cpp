@@ -1,0 +1,157 @@
+#include "appliance/daemon/console_server.hpp"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/read.hpp>
+#include <cerrno>
+
+#include "appliance/console_protocol.hpp"
+#include "crypto/base/secret_bytes.hpp"
+
+namespace appliance {
+
+namespace asio = boost::asio;
+using asio::local::stream_protocol;
+using base::Errc;
+using base::fail;
+using base::Result;
+
+namespace {
+
+constexpr int kPatienceMs = 3000;   // for a console that does not read
+
+bool may_connect(int socket) {
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  return getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && (peer.uid == geteuid() || peer.uid == 0);
+}
+
+// All of it, or false: a console that stops reading must not stop the appliance.
+bool send_all(int socket, base::ByteView bytes) {
+  while (!bytes.empty()) {
+    const ssize_t count = send(socket, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (count > 0) {
+      bytes = bytes.subspan(static_cast<std::size_t>(count));
+      continue;
+    }
+    if (errno == EINTR) continue;
+    pollfd ready{socket, POLLOUT, 0};
+    if (errno != EAGAIN || poll(&ready, 1, kPatienceMs) != 1) return false;
+  }
+  return true;
+}
+
+template <class T>
+ConsoleAnswer answer_of(Result<T> result) {
+  if (!result) return Refusal{result.error().text(), true};
+  return ConsoleAnswer(std::move(*result));
+}
+
+class Connection : public std::enable_shared_from_this<Connection> {
+ public:
+  Connection(stream_protocol::socket socket, Workflow& workflow) : socket_(std::move(socket)), workflow_(&workflow) {}
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+  ~Connection() {
+    if (owns_sitting_) workflow_->end_sitting("the console went away");
+  }
+
+  void read_next() {
+    asio::async_read(socket_, asio::buffer(header_), [self = shared_from_this()](auto error, std::size_t) {
+      if (!error) self->read_payload();
+    });
+  }
+
+ private:
+  void read_payload() {
+    const Result<std::size_t> size = payload_size(header_, kQuestionBytes);
+    if (!size) return;   // not our console: the connection closes
+    payload_ = base::SecretBytes(*size);
+    asio::async_read(socket_, asio::buffer(payload_.writable().data(), payload_.size()),
+                     [self = shared_from_this()](auto error, std::size_t) {
+                       if (!error) self->handle();
+                     });
+  }
+
+  void handle() {
+    Result<ConsoleQuestion> question = decode_question(payload_.reveal());
+    payload_.wipe();
+    if (!question) return;
+    const ConsoleAnswer answer = std::visit([this](auto& asked) { return reply(asked); }, *question);
+    if (send_all(socket_.native_handle(), encode(answer))) read_next();
+  }
+
+  ConsoleAnswer reply(AskList&) { return workflow_->waiting(); }
+  ConsoleAnswer reply(AskRequest& ask) { return answer_of(workflow_->review(ask.id)); }
+  ConsoleAnswer reply(BeginApproval& begin) {
+    Result<Approval> begun = workflow_->begin_approval(begin.id);
+    if (begun) owns_sitting_ = true;
+    return answer_of(std::move(begun));
+  }
+  ConsoleAnswer reply(EnterPin& enter) {
+    if (!owns_sitting_ || !workflow_->is_sitting()) {
+      owns_sitting_ = false;
+      return Refusal{"no approval is going on at this console any more; begin again", true};
+    }
+    Result<ConsoleAnswer> entered =
+        workflow_->enter_pin(enter.officer, std::move(enter.pin), [this](std::size_t done, std::size_t total) {
+          (void)send_all(socket_.native_handle(),
+                         encode(ConsoleAnswer(Progress{static_cast<std::uint32_t>(done), static_cast<std::uint32_t>(total), "signing"})));
+        });
+    owns_sitting_ = workflow_->is_sitting();
+    if (!entered) return Refusal{entered.error().text(), !owns_sitting_};
+    return std::move(*entered);
+  }
+  ConsoleAnswer reply(RejectRequest& reject) {
+    auto rejected = workflow_->reject(reject.id, reject.officer, std::move(reject.pin), reject.reason);
+    owns_sitting_ = owns_sitting_ && workflow_->is_sitting();
+    return answer_of(std::move(rejected));
+  }
+  ConsoleAnswer reply(CancelApproval&) {
+    if (owns_sitting_) workflow_->end_sitting("cancelled at the console");
+    owns_sitting_ = false;
+    return workflow_->waiting();
+  }
+
+  stream_protocol::socket socket_;
+  Workflow* workflow_;
+  std::array<std::uint8_t, kFrameHeaderBytes> header_{};
+  base::SecretBytes payload_;
+  bool owns_sitting_ = false;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<ConsoleServer>> ConsoleServer::listen(asio::io_context& io, const Layout& layout,
+                                                             Workflow& workflow) {
+  const std::string path = layout.console_socket().string();
+  std::unique_ptr<ConsoleServer> server(new ConsoleServer(io, workflow));
+  (void)unlink(path.c_str());   // the audit log's lock says that no other coldseald serves it
+  boost::system::error_code error;
+  if (path.size() >= 108)
+    return fail(Errc::usage, fmt::format("{}: a socket's path has at most 107 characters; use a shorter --root", path));
+  server->acceptor_.open(stream_protocol(), error);
+  if (!error) server->acceptor_.bind(stream_protocol::endpoint(path), error);
+  if (!error && chmod(path.c_str(), 0600) != 0) error.assign(errno, boost::system::system_category());
+  if (!error) server->acceptor_.listen(asio::socket_base::max_listen_connections, error);
+  if (error) return fail(Errc::io, fmt::format("{}: {}", path, error.message()));
+  server->accept_next();
+  return server;
+}
+
+void ConsoleServer::accept_next() {
+  acceptor_.async_accept([this](auto error, stream_protocol::socket socket) {
+    if (error == asio::error::operation_aborted) return;
+    if (!error && may_connect(socket.native_handle()))
+      std::make_shared<Connection>(std::move(socket), *workflow_)->read_next();
+    accept_next();
+  });
+}
+
+}  // namespace appliance

@@ -1,0 +1,55 @@
+// What the appliance knows of every request, made from the audit log's lines and from nothing else: a line is applied the
+// same way when it is written and when it is replayed after a restart.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "crypto/base/result.hpp"
+#include "crypto/base/text.hpp"
+#include "crypto/transparency/audit_log_line.hpp"
+
+namespace appliance {
+
+enum class RequestState : std::uint8_t {
+  received,      // in the spool, not inspected
+  waiting,       // inspected; the officers may look at it
+  in_approval,   // officers are entering their PINs
+  signing,
+  answered,      // signed, refused or rejected; the response is, or is about to be, in the outbox
+};
+std::string_view request_state_name(RequestState state);
+
+struct RecordedApproval {
+  std::string officer;
+  base::Time at{};
+};
+
+struct RequestRecord {
+  std::string id;
+  RequestState state = RequestState::received;
+  std::string submitter;
+  std::string profile;
+  base::Time received_at{};
+  std::string inspection_digest;   // hex
+  std::string signing_set;         // the fingerprint that was found at inspection, hex
+  std::vector<RecordedApproval> approvals;   // of the sitting that is going on, or that led to the signature
+  std::string receipt_digest;      // hex, once answered
+};
+
+class RequestBook {
+ public:
+  // Lines arrive in order and were checked by AuditChain. Errc::mismatch when a line cannot follow what was before.
+  base::Result<void> apply(const transparency::AuditLine& line);
+  const RequestRecord* find(std::string_view id) const;
+  std::vector<const RequestRecord*> in_state(RequestState state) const;   // oldest first
+  std::size_t unanswered() const;
+
+ private:
+  std::map<std::string, RequestRecord, std::less<>> records_;
+};
+
+}  // namespace appliance

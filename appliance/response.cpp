@@ -1,0 +1,49 @@
+#include "appliance/response.hpp"
+
+#include <string_view>
+
+#include "crypto/base/limits.hpp"
+#include "crypto/transparency/dsse.hpp"
+#include "usb/files/safe_write.hpp"
+#include "usb/wire/request.hpp"
+
+namespace appliance {
+
+using base::Result;
+
+namespace {
+std::filesystem::path part_of(const Layout& layout, const std::string& id) { return layout.outbox() / (id + ".part"); }
+}  // namespace
+
+Result<std::filesystem::path> begin_response(const Layout& layout, const std::string& id) {
+  discard_response(layout, id);
+  const std::filesystem::path part = part_of(layout, id);
+  TRY(usb::make_folders(part));
+  return part;
+}
+
+Result<crypto::Digest> write_receipt(const Layout& layout, Custody& custody, const transparency::Receipt& receipt) {
+  std::string statement = TRY(receipt.to_json());
+  tpm::ReceiptKey* const key = TRY(custody.receipt_key());
+  const transparency::Envelope envelope =
+      TRY(transparency::Envelope::sign(transparency::kStatementPayloadType, std::move(statement), *key));
+  return usb::write_file(part_of(layout, receipt.request_id) / wire::kReceiptName, base::as_bytes(envelope.text()));
+}
+
+Result<void> publish_response(const Layout& layout, const std::string& id) {
+  const std::filesystem::path final_place = layout.outbox() / id;
+  const std::filesystem::path former = layout.outbox() / (id + ".old");
+  std::error_code ignored;
+  std::filesystem::remove_all(former, ignored);
+  if (std::filesystem::exists(final_place)) TRY(usb::rename_durably(final_place, former));
+  TRY(usb::rename_durably(part_of(layout, id), final_place));
+  std::filesystem::remove_all(former, ignored);
+  return {};
+}
+
+void discard_response(const Layout& layout, const std::string& id) {
+  std::error_code ignored;
+  std::filesystem::remove_all(part_of(layout, id), ignored);
+}
+
+}  // namespace appliance

@@ -1,0 +1,103 @@
+#include "appliance/review.hpp"
+
+#include <fmt/format.h>
+
+#include "crypto/base/text.hpp"
+#include "crypto/base/words.hpp"
+
+namespace appliance {
+
+using base::printable;
+
+namespace {
+
+std::string joined(const std::vector<std::string>& parts) {
+  std::string text;
+  for (const std::string& part : parts) text += (text.empty() ? "" : ", ") + printable(part);
+  return text;
+}
+
+Section request_section(const RequestRecord& record, const wire::Request& request) {
+  std::vector<std::string> operations;
+  for (const wire::Operation operation : request.operations) operations.emplace_back(wire::operation_name(operation));
+  Section section{"Request", {}};
+  section.lines = {fmt::format("id            {}", record.id),
+                   fmt::format("submitted by  {}", printable(record.submitter)),
+                   fmt::format("profile       {}", printable(request.profile)),
+                   fmt::format("for           {}", joined(request.os_targets)),
+                   fmt::format("operations    {}", joined(operations)),
+                   fmt::format("made          {}", base::rfc3339(request.created)),
+                   fmt::format("received      {}", base::rfc3339(record.received_at))};
+  if (!request.note.empty()) section.lines.push_back(fmt::format("note          {}", printable(request.note)));
+  return section;
+}
+
+Section facts_section(const package::Inspection& inspection) {
+  Section section{"As read from the INF", {}};
+  for (const package::Fact& fact : inspection.facts)
+    section.lines.push_back(fmt::format("{:<16}  {}{}", printable(fact.name), printable(fact.value),
+                                        fact.file.empty() ? "" : "   (" + printable(fact.file) + ")"));
+  return section;
+}
+
+Section findings_section(const package::Inspection& inspection) {
+  Section section{"Findings", {}};
+  for (const package::Finding& finding : inspection.findings) {
+    const std::string place = finding.line == 0 ? finding.file : fmt::format("{}:{}", finding.file, finding.line);
+    section.lines.push_back(fmt::format("{:<8} {}  {}{}", severity_name(finding.severity), printable(finding.id),
+                                        place.empty() ? "" : printable(place) + ": ", printable(finding.cause)));
+    if (!finding.remedy.empty()) section.lines.push_back("         what to do: " + printable(finding.remedy));
+  }
+  if (section.lines.empty()) section.lines.emplace_back("none");
+  return section;
+}
+
+Section files_section(const wire::Request& request) {
+  Section section{fmt::format("Files ({})", request.files.size()), {}};
+  for (const wire::FileEntry& file : request.files)
+    section.lines.push_back(fmt::format("{}  {:>12} bytes  sha256 {}", printable(file.path), file.size, file.sha256.hex()));
+  return section;
+}
+
+Section signing_section(const transparency::SigningSet& set) {
+  Section section{fmt::format("What would be signed ({} signatures)", set.items.size()), {}};
+  for (const transparency::SigningItem& item : set.items)
+    section.lines.push_back(fmt::format("{}  {}  {}", printable(item.file), item.slot, transparency::digest_text(item.digest)));
+  return section;
+}
+
+}  // namespace
+
+std::string_view severity_name(package::Severity severity) {
+  switch (severity) {
+    case package::Severity::note:
+      return "note";
+    case package::Severity::warning:
+      return "warning";
+    case package::Severity::error:
+      return "error";
+  }
+  return "unknown";
+}
+
+std::string banner_of(const std::string& appliance_name, const std::string& tpm_kind) {
+  return fmt::format("{}   DEVELOPMENT MODE: {} TPM, firmware not measured. Not for release keys.", appliance_name, tpm_kind);
+}
+
+Document review_of(const RequestRecord& record, const SpooledRequest& spooled, const package::Inspection& inspection,
+                   const KeyClass& key_class, const crypto::SigningIdentity& identity,
+                   const transparency::SigningSet& set) {
+  Document document;
+  document.sections = {request_section(record, spooled.request), facts_section(inspection), findings_section(inspection),
+                       files_section(spooled.request), signing_section(set)};
+  document.sections.push_back(
+      {"With this key",
+       {fmt::format("key class     {}: {} of {} officers", key_class.name, key_class.quorum.m, key_class.quorum.officers.size()),
+        fmt::format("certificate   {}", identity.leaf().subject()),
+        fmt::format("valid until   {}", base::rfc3339(identity.leaf().not_after())),
+        fmt::format("key name      {}", base::hex(key_class.key_name))}});
+  document.sections.push_back({"Signing set", {set.words(), set.fingerprint().hex()}});
+  return document;
+}
+
+}  // namespace appliance

@@ -1,0 +1,59 @@
+// From a spooled request to what the TPM would be asked to sign, and from signatures to the files that go back. The
+// daemon finds every digest itself; of the inspector's answer only bounded strings (File, OSAttr, OS, hardware ids) go
+// in, and every catalog member must be a file of the manifest.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "appliance/key_store.hpp"
+#include "appliance/spooled_request.hpp"
+#include "crypto/base/result.hpp"
+#include "crypto/cms/signed_data.hpp"
+#include "crypto/formats/pe_image.hpp"
+#include "crypto/package/inspection.hpp"
+#include "crypto/transparency/receipt.hpp"
+#include "crypto/transparency/signing_set.hpp"
+
+namespace appliance {
+
+class SigningPlan {
+ public:
+  // Reads every file of the request once more. Errc::mismatch when one is not what the manifest says; Errc::refused for what
+  // must not be signed (an ambiguous PE, a catalog that names files from elsewhere).
+  // The order is the order of signing: embedded signatures by path, then catalogs by path.
+  static base::Result<SigningPlan> make(const SpooledRequest& spooled, const package::Inspection& inspection,
+                                        const KeyClass& key_class, const crypto::SigningIdentity& identity,
+                                        const crypto::Digest& profile);
+
+  const transparency::SigningSet& set() const { return set_; }
+  std::vector<crypto::Digest> digests() const;
+
+  // Signs item by item (sign is called once for each digest of the set, in order), and writes every file of the response
+  // below folder, which must be empty. What was not signed is copied unchanged. The result is sorted by path.
+  base::Result<std::vector<transparency::OutputFile>> carry_out(
+      const SpooledRequest& spooled, const std::filesystem::path& folder,
+      const std::function<base::Result<base::Bytes>(const crypto::Digest&)>& sign) const;
+
+ private:
+  struct Item {
+    std::string path;
+    cms::UnsignedData data;
+    // A PE that gets its signature embedded; without them it is a catalog.
+    std::optional<formats::PeImage> image;
+    std::optional<formats::PeMeasurement> measurement;
+  };
+  struct Copied {
+    std::string path;
+    transparency::OutputOperation operation;
+    crypto::Digest sha256;
+  };
+  transparency::SigningSet set_{{}, {}, crypto::sha256({})};
+  std::vector<Item> items_;
+  std::vector<Copied> copied_;
+};
+
+}  // namespace appliance

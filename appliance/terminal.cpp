@@ -1,0 +1,87 @@
+#include "appliance/terminal.hpp"
+
+#include <fmt/format.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include "crypto/base/limits.hpp"
+#include "crypto/base/text.hpp"
+
+namespace appliance {
+
+using base::Errc;
+using base::fail;
+using base::Result;
+
+namespace {
+
+class EchoOff {   // until it goes
+ public:
+  EchoOff() {
+    worked_ = tcgetattr(STDIN_FILENO, &before_) == 0;
+    termios quiet = before_;
+    quiet.c_lflag &= ~static_cast<tcflag_t>(ECHO);
+    worked_ = worked_ && tcsetattr(STDIN_FILENO, TCSADRAIN, &quiet) == 0;
+  }
+  EchoOff(const EchoOff&) = delete;
+  EchoOff& operator=(const EchoOff&) = delete;
+  ~EchoOff() {
+    if (worked_) (void)tcsetattr(STDIN_FILENO, TCSADRAIN, &before_);
+  }
+  bool worked() const { return worked_; }
+
+ private:
+  termios before_{};
+  bool worked_ = false;
+};
+
+}  // namespace
+
+void Terminal::show(std::string_view line) {
+  fmt::print("{}\n", line);
+  (void)std::fflush(stdout);
+}
+
+Result<std::size_t> Terminal::read_line(std::span<std::uint8_t> into) {
+  std::size_t size = 0;
+  for (;;) {
+    std::uint8_t octet = 0;
+    const ssize_t count = read(STDIN_FILENO, &octet, 1);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return fail(Errc::io, fmt::format("keyboard: {}", std::strerror(errno)));
+    if (count == 0) return fail(Errc::unavailable, "the input has ended");
+    if (octet == '\n' || octet == '\r') break;
+    if (size < into.size()) into[size] = octet;
+    ++size;
+  }
+  if (size > into.size()) return fail(Errc::usage, fmt::format("too long: at most {} characters", into.size()));
+  return size;
+}
+
+Result<std::string> Terminal::ask(std::string_view prompt) {
+  fmt::print("{}", prompt);
+  (void)std::fflush(stdout);
+  std::array<std::uint8_t, base::limits::kNoteBytes> typed{};
+  const std::size_t size = TRY(read_line(typed));
+  return std::string(base::trim(base::as_text(std::span(typed).first(size))));
+}
+
+Result<base::SecretBytes> Terminal::ask_secret(std::string_view prompt) {
+  const EchoOff quiet;
+  if (!quiet.worked()) return fail(Errc::usage, "a PIN is typed at a terminal, not piped in");
+  fmt::print("{}", prompt);
+  (void)std::fflush(stdout);
+  base::SecretBytes typed(base::limits::kPinBytes);
+  Result<std::size_t> size = read_line(typed.writable());
+  show("");
+  if (!size) return tl::unexpected<base::Error>(size.error());
+  typed.shorten(*size);
+  return typed;
+}
+
+}  // namespace appliance

@@ -1,0 +1,204 @@
+#include "appliance/workflow.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "appliance/inspector_process.hpp"
+#include "appliance/intake.hpp"
+#include "appliance/response.hpp"
+#include "appliance/review.hpp"
+#include "crypto/base/limits.hpp"
+#include "usb/files/safe_write.hpp"
+
+namespace appliance {
+
+using base::Errc;
+using base::fail;
+using base::Result;
+using transparency::AuditEvent;
+
+// ---- courier ► inbox ► spool ------------------------------------------------------------------------------------
+
+Result<void> Workflow::take_in_one(const std::string& id) {
+  if (const RequestRecord* const known = book_.find(id); known != nullptr) {
+    note(id, fmt::format("seen before, {}; nothing is signed twice", request_state_name(known->state)));
+    return remove_from_inbox(id);
+  }
+  if (book_.unanswered() >= base::limits::kRequestsWaiting)
+    return fail(Errc::unavailable, fmt::format("{} requests are waiting already", base::limits::kRequestsWaiting));
+  const AcceptedRequest accepted = TRY(check_manifest(settings_.layout, settings_.configuration, id));
+  TRY(copy_to_spool(settings_.layout, id, accepted.request));
+  TRY(record(AuditEvent::received, id,
+             {{"submitter", accepted.submitter},
+              {"keyid", accepted.keyid},
+              {"profile", accepted.request.profile},
+              {"files", fmt::format("{}", accepted.request.files.size())}}));
+  TRY(usb::rename_durably(settings_.layout.spool() / (id + ".part"), settings_.layout.spool() / id));
+  note(id, fmt::format("received from {}", accepted.submitter));
+  return remove_from_inbox(id);
+}
+
+// ---- spool ► inspector ► waiting --------------------------------------------------------------------------------
+
+Result<void> Workflow::inspect_one(const RequestRecord& record_before) {
+  const std::string id = record_before.id;
+  const SpooledRequest spooled = TRY(SpooledRequest::load(settings_.layout, settings_.configuration, id));
+  const base::Bytes answer = TRY(run_inspector({.program = settings_.inspector,
+                                                .files = spooled.folder / wire::kFilesFolder,
+                                                .os_targets = spooled.request.os_targets,
+                                                .today = settings_.clock->now()}));
+  package::Inspection inspection = TRY(base::within("the inspector's answer", package::decode_inspection(answer)));
+  if (inspection.has_errors())
+    return refuse(id, "the inspection found errors", inspection.findings);
+  const std::string digest = TRY(save_inspection(spooled, answer));
+  const Prepared prepared = TRY(prepare(id, std::move(inspection)));
+  TRY(record(AuditEvent::inspected, id,
+             {{"inspection", digest},
+              {"signing-set", prepared.plan.set().fingerprint().hex()},
+              {"signatures", fmt::format("{}", prepared.plan.set().items.size())}}));
+  note(id, fmt::format("waits for the officers: {}", prepared.plan.set().words()));
+  return {};
+}
+
+// ---- waiting ► in approval --------------------------------------------------------------------------------------
+
+Result<Approval> Workflow::begin_approval(const std::string& id) {
+  if (sitting_ != nullptr) return fail(Errc::unavailable, "another request is being approved; one at a time");
+  const RequestRecord* const known = TRY(waiting_request(id));
+  Prepared prepared = TRY(prepare_as_inspected(*known));
+  auto sitting = Sitting::begin(custody_, std::move(prepared.spooled), std::move(prepared.key_class),
+                                std::move(prepared.plan), settings_.clock->steady() + kSittingTime);
+  if (!sitting) {
+    when_tpm_fails(sitting.error());
+    return tl::unexpected<base::Error>(sitting.error());
+  }
+  TRY(record(AuditEvent::approval_started, id, {{"signing-set", (*sitting)->plan().set().fingerprint().hex()}}));
+  sitting_ = std::move(*sitting);
+  note(id, "approval begins");
+  return sitting_view();
+}
+
+Result<ConsoleAnswer> Workflow::enter_pin(const std::string& officer, base::SecretBytes pin, const OnProgress& progress) {
+  if (sitting_ == nullptr) return fail(Errc::refused, "no request is being approved; begin again");
+  const std::string id = sitting_->id();
+  if (const Result<void> approved = sitting_->approve(officer, std::move(pin)); !approved) {
+    TRY(record(AuditEvent::approval_failed, id, {{"officer", officer}, {"reason", approved.error().text()}}));
+    note(id, fmt::format("{}: {}", officer, approved.error().text()));
+    if (approved.error().code() == Errc::tpm) end_sitting("the TPM failed");
+    when_tpm_fails(approved.error());
+    return tl::unexpected<base::Error>(approved.error());
+  }
+  TRY(record(AuditEvent::approved_by, id, {{"officer", officer}, {"method", "PIN"}}));
+  note(id, fmt::format("approved by {}", officer));
+  if (sitting_->needed() > 0) return ConsoleAnswer(sitting_view());
+  if (const Result<void> done = sign(progress); !done) {
+    discard_response(settings_.layout, id);
+    end_sitting(done.error().text());
+    when_tpm_fails(done.error());
+    return tl::unexpected<base::Error>(done.error().within("nothing was released; the request waits again"));
+  }
+  return ConsoleAnswer(Done{fmt::format("Request {} is signed. The response is on its way to the stick or the cable.", id.substr(0, 8))});
+}
+
+// ---- in approval ► signing ► outbox -----------------------------------------------------------------------------
+
+Result<void> Workflow::sign(const OnProgress& progress) {
+  const std::string id = sitting_->id();
+  const std::string fingerprint = sitting_->plan().set().fingerprint().hex();
+  TRY(record(AuditEvent::signing, id, {{"signing-set", fingerprint}}));
+  const std::filesystem::path folder = TRY(begin_response(settings_.layout, id));
+  const std::vector<transparency::OutputFile> outputs =
+      TRY(sitting_->sign(folder / wire::kFilesFolder, progress));
+  TRY(record(AuditEvent::signed_, id, {{"signing-set", fingerprint}, {"outputs", outputs_digest(outputs).hex()}}));
+  transparency::Receipt receipt = TRY(receipt_of(id));
+  TRY(describe_signing(receipt, *sitting_, outputs));
+  TRY(publish(receipt));
+  sitting_.reset();
+  note(id, "signed");
+  return {};
+}
+
+// ---- not signed -------------------------------------------------------------------------------------------------
+
+Result<Done> Workflow::reject(const std::string& id, const std::string& officer, base::SecretBytes pin,
+                              const std::string& reason) {
+  const RequestRecord* const known = TRY(rejectable_request(id));
+  const Profile* const profile = TRY(settings_.configuration.profile(known->profile));
+  const KeyClass key_class = TRY(KeyClass::load(settings_.layout, profile->key_class));
+  if (const Result<void> proved = prove_officer(key_class, officer, std::move(pin)); !proved) {
+    TRY(record(AuditEvent::approval_failed, id, {{"officer", officer}, {"reason", proved.error().text()}}));
+    when_tpm_fails(proved.error());
+    return tl::unexpected<base::Error>(proved.error());
+  }
+  TRY(record(AuditEvent::rejected, id, {{"officer", officer}, {"reason", reason}}));
+  if (sitting_ != nullptr && sitting_->id() == id) sitting_.reset();
+  transparency::Receipt receipt = TRY(receipt_of(id));
+  receipt.outcome = transparency::Outcome::rejected;
+  receipt.reason = reason;
+  receipt.rejection = transparency::Receipt::Rejection{officer, settings_.clock->now()};
+  TRY(begin_response(settings_.layout, id));
+  TRY(publish(receipt));
+  note(id, fmt::format("rejected by {}", officer));
+  return Done{fmt::format("Request {} is rejected; the submitter gets your reason.", id.substr(0, 8))};
+}
+
+Result<void> Workflow::refuse(const std::string& id, const std::string& reason,
+                              const std::vector<package::Finding>& findings) {
+  TRY(custody_.receipt_key());
+  TRY(record(AuditEvent::refused, id, {{"reason", reason}}));
+  transparency::Receipt receipt = TRY(receipt_of(id));
+  receipt.outcome = transparency::Outcome::refused;
+  receipt.reason = reason;
+  describe_findings(receipt, findings);
+  TRY(begin_response(settings_.layout, id));
+  TRY(publish(receipt));
+  note(id, "refused: " + reason);
+  return {};
+}
+
+Result<void> Workflow::refuse_at_the_door(const std::string& id, const base::Error& why) {
+  TRY(custody_.receipt_key());   // nothing is recorded as answered that cannot be answered
+  TRY(record(AuditEvent::intake_refused, id, {{"reason", why.text()}}));
+  transparency::Receipt receipt = TRY(receipt_of(id));
+  receipt.outcome = transparency::Outcome::refused;
+  receipt.reason = why.text();
+  TRY(begin_response(settings_.layout, id));
+  TRY(write_receipt(settings_.layout, custody_, receipt));
+  TRY(publish_response(settings_.layout, id));
+  note(id, "refused at the door: " + why.text());
+  return remove_from_inbox(id);
+}
+
+void Workflow::end_sitting(const std::string& why) {
+  if (sitting_ == nullptr) return;
+  const std::string id = sitting_->id();
+  sitting_.reset();
+  // The sitting is over either way; a log that cannot be written stops the next step, not this one.
+  if (const auto recorded = record(AuditEvent::returned_to_waiting, id, {{"why", why}}); !recorded)
+    note(id, recorded.error().text());
+  note(id, "waits again: " + why);
+}
+
+void Workflow::expire_sitting() {
+  if (sitting_ == nullptr || settings_.clock->steady() < sitting_->ends()) return;
+  const std::string id = sitting_->id();
+  sitting_.reset();
+  if (const auto recorded = record(AuditEvent::expired, id, {}); !recorded) note(id, recorded.error().text());
+  note(id, "the approval ran out of time; the request waits again");
+}
+
+// ---- answers go out ---------------------------------------------------------------------------------------------
+
+Result<void> Workflow::publish(const transparency::Receipt& receipt) {
+  const std::string& id = receipt.request_id;
+  const crypto::Digest digest = TRY(write_receipt(settings_.layout, custody_, receipt));
+  TRY(record(AuditEvent::delivered_to_outbox, id,
+             {{"outcome", std::string(transparency::outcome_name(receipt.outcome))}, {"receipt", digest.hex()}}));
+  TRY(publish_response(settings_.layout, id));
+  std::error_code ignored;
+  std::filesystem::remove_all(settings_.layout.spool() / id, ignored);
+  return {};
+}
+
+}  // namespace appliance

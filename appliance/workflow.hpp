@@ -1,0 +1,106 @@
+// What the appliance does with a request, one function for each arrow of the data path (docs/architecture.md). Owns
+// the audit log and everything that is known of requests; the main program calls it, the console asks it. No threads:
+// one call is over before the next.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "appliance/audit_log.hpp"
+#include "appliance/clock.hpp"
+#include "appliance/configuration.hpp"
+#include "appliance/console_protocol.hpp"
+#include "appliance/custody.hpp"
+#include "appliance/layout.hpp"
+#include "appliance/request_book.hpp"
+#include "appliance/sitting.hpp"
+#include "crypto/base/result.hpp"
+#include "crypto/package/inspection.hpp"
+#include "crypto/transparency/receipt.hpp"
+
+namespace appliance {
+
+class Workflow {
+ public:
+  using Journal = std::function<void(const std::string& line)>;              // for whoever watches the box, not for auditors
+  using OnProgress = std::function<void(std::size_t done, std::size_t total)>;   // signatures
+  struct Settings {
+    Layout layout;
+    Configuration configuration;
+    std::filesystem::path inspector;   // the program
+    const Clock* clock = nullptr;
+    Journal journal;
+  };
+
+  // Replays the audit log, and puts right what a power cut left half done.
+  static base::Result<std::unique_ptr<Workflow>> start(Settings settings);
+
+  // inbox ► spool ► inspector: everything that has arrived. Call it again and again; what cannot be done now is left.
+  void take_in();
+  void inspect_received();
+
+  // For the console.
+  WaitingList waiting() const;
+  base::Result<Document> review(const std::string& id);
+  base::Result<Approval> begin_approval(const std::string& id);
+  // The answer of the last officer comes after everything was signed and published.
+  base::Result<ConsoleAnswer> enter_pin(const std::string& officer, base::SecretBytes pin, const OnProgress& progress);
+  base::Result<Done> reject(const std::string& id, const std::string& officer, base::SecretBytes pin,
+                            const std::string& reason);
+  // The request waits again, and the officers enter anew. Nothing happens when no sitting goes on.
+  void end_sitting(const std::string& why);
+  void expire_sitting();   // when its time is over
+  bool is_sitting() const { return sitting_ != nullptr; }
+
+ private:
+  explicit Workflow(Settings settings, AuditLog log);
+  using Fields = std::map<std::string, std::string>;
+
+  struct Prepared {
+    SpooledRequest spooled;
+    package::Inspection inspection;
+    KeyClass key_class;
+    crypto::SigningIdentity identity;
+    SigningPlan plan;
+  };
+
+  // The arrows (workflow.cpp).
+  base::Result<void> take_in_one(const std::string& id);
+  base::Result<void> inspect_one(const RequestRecord& record_before);
+  base::Result<void> sign(const OnProgress& progress);
+  base::Result<void> refuse(const std::string& id, const std::string& reason,
+                            const std::vector<package::Finding>& findings);
+  base::Result<void> refuse_at_the_door(const std::string& id, const base::Error& why);
+  base::Result<void> publish(const transparency::Receipt& receipt);
+
+  // Their parts (workflow_parts.cpp).
+  base::Result<void> put_right_after_restart();
+  base::Result<void> record(transparency::AuditEvent event, const std::string& id, const Fields& data);
+  base::Result<void> remove_from_inbox(const std::string& id);
+  base::Result<const RequestRecord*> waiting_request(const std::string& id) const;
+  base::Result<const RequestRecord*> rejectable_request(const std::string& id) const;
+  base::Result<Prepared> prepare(const std::string& id, package::Inspection inspection) const;
+  base::Result<Prepared> prepare_as_inspected(const RequestRecord& record) const;
+  base::Result<void> prove_officer(const KeyClass& key_class, const std::string& name, base::SecretBytes pin);
+  base::Result<transparency::Receipt> receipt_of(const std::string& id);
+  base::Result<void> describe_signing(transparency::Receipt& receipt, const Sitting& sitting,
+                                      std::vector<transparency::OutputFile> outputs) const;
+  static void describe_findings(transparency::Receipt& receipt, const std::vector<package::Finding>& findings);
+  static crypto::Digest outputs_digest(const std::vector<transparency::OutputFile>& outputs);
+  Approval sitting_view() const;
+  void put_off(const std::string& id, const base::Error& why);
+  void when_tpm_fails(const base::Error& error);
+  void note(const std::string& id, const std::string& what) const;
+
+  Settings settings_;
+  AuditLog log_;
+  RequestBook book_;
+  Custody custody_;
+  std::unique_ptr<Sitting> sitting_;   // after custody_: it goes first
+  std::chrono::steady_clock::time_point retry_at_{};
+};
+
+}  // namespace appliance

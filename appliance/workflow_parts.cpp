@@ -1,0 +1,273 @@
+// What the arrows of workflow.cpp are made of: starting and putting right, loading and preparing, receipts, notes.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "appliance/response.hpp"
+#include "appliance/review.hpp"
+#include "appliance/workflow.hpp"
+#include "crypto/base/limits.hpp"
+#include "crypto/base/words.hpp"
+#include "tpm/officers.hpp"
+#include "usb/files/safe_write.hpp"
+
+namespace appliance {
+
+using base::Errc;
+using base::fail;
+using base::Result;
+using transparency::AuditEvent;
+
+namespace {
+
+constexpr std::chrono::seconds kRetryAfter{5};
+
+// Failures of the box and not of the request: it stays where it is and is tried again.
+bool may_pass(const base::Error& error) {
+  switch (error.code()) {
+    case Errc::io:
+    case Errc::no_space:
+    case Errc::tpm:
+    case Errc::unavailable:
+      return true;
+    default:
+      return false;
+  }
+}
+
+Result<void> make_state_folders(const Layout& layout) {
+  for (const std::filesystem::path& folder : {layout.inbox(), layout.spool(), layout.outbox(), layout.runtime()})
+    TRY(usb::make_folders(folder));
+  return {};
+}
+
+void remove_leftovers(const std::filesystem::path& folder) {
+  std::error_code ignored;
+  std::vector<std::filesystem::path> leftovers;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, ignored))
+    if (!wire::is_request_id(entry.path().filename().string())) leftovers.push_back(entry.path());
+  for (const std::filesystem::path& leftover : leftovers) std::filesystem::remove_all(leftover, ignored);
+}
+
+}  // namespace
+
+Workflow::Workflow(Settings settings, AuditLog log)
+    : settings_(std::move(settings)),
+      log_(std::move(log)),
+      custody_(settings_.layout, settings_.configuration.tpm) {}
+
+Result<std::unique_ptr<Workflow>> Workflow::start(Settings settings) {
+  TRY(make_state_folders(settings.layout));
+  AuditLog::Opened opened = TRY(AuditLog::open(settings.layout.audit_log(), *settings.clock));
+  std::unique_ptr<Workflow> workflow(new Workflow(std::move(settings), std::move(opened.log)));
+  for (const transparency::AuditLine& line : opened.lines)
+    TRY(base::within("audit log", workflow->book_.apply(line)));
+  TRY(workflow->put_right_after_restart());
+  return workflow;
+}
+
+// A step is logged before it takes effect, so after a power cut the log is at most one step ahead of the folders.
+Result<void> Workflow::put_right_after_restart() {
+  const Layout& layout = settings_.layout;
+  TRY(record(AuditEvent::started, "", {{"version", COLDSEAL_VERSION}, {"configuration", settings_.configuration.digest.hex()}}));
+  for (const RequestState state : {RequestState::in_approval, RequestState::signing})
+    for (const RequestRecord* const interrupted : book_.in_state(state))
+      TRY(record(AuditEvent::returned_to_waiting, interrupted->id, {{"why", "coldseald was restarted"}}));
+  for (const RequestRecord* const received : book_.in_state(RequestState::received)) {
+    const std::filesystem::path part = layout.spool() / (received->id + ".part");
+    if (!std::filesystem::exists(layout.spool() / received->id) && std::filesystem::exists(part))
+      TRY(usb::rename_durably(part, layout.spool() / received->id));
+  }
+  for (const RequestRecord* const answered : book_.in_state(RequestState::answered)) {
+    const std::filesystem::path part = layout.outbox() / (answered->id + ".part");
+    const auto receipt = usb::read_file(part / wire::kReceiptName, base::limits::kReceiptBytes);
+    if (receipt && crypto::sha256(*receipt).hex() == answered->receipt_digest)
+      TRY(publish_response(layout, answered->id));
+    const std::filesystem::path former = layout.outbox() / (answered->id + ".old");
+    if (!std::filesystem::exists(layout.outbox() / answered->id) && std::filesystem::exists(former))
+      TRY(usb::rename_durably(former, layout.outbox() / answered->id));
+  }
+  remove_leftovers(layout.spool());
+  remove_leftovers(layout.outbox());
+  return {};
+}
+
+// Log first; then the book, which must agree, or our own state machine is wrong.
+Result<void> Workflow::record(AuditEvent event, const std::string& id, const Fields& data) {
+  const transparency::AuditLine line = TRY(log_.append(event, id, data));
+  const Result<void> applied = book_.apply(line);
+  base::require(applied.has_value(), "a step was recorded that the request's state does not allow");
+  return {};
+}
+
+void Workflow::note(const std::string& id, const std::string& what) const {
+  settings_.journal(fmt::format("{}  {}", id.substr(0, 8), base::printable(what)));
+}
+
+void Workflow::when_tpm_fails(const base::Error& error) {
+  if (error.code() != Errc::tpm) return;
+  sitting_.reset();
+  custody_.let_go();
+}
+
+Result<void> Workflow::remove_from_inbox(const std::string& id) {
+  std::error_code error;
+  std::filesystem::remove_all(settings_.layout.inbox() / id, error);
+  if (error) return fail(Errc::io, fmt::format("inbox/{}: {}", id, error.message()));
+  return {};
+}
+
+void Workflow::take_in() {
+  if (settings_.clock->steady() < retry_at_) return;
+  std::vector<std::string> ids;
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(settings_.layout.inbox(), ignored))
+    if (wire::is_request_id(entry.path().filename().string())) ids.push_back(entry.path().filename().string());
+  std::sort(ids.begin(), ids.end());
+  for (const std::string& id : ids) {
+    Result<void> taken = take_in_one(id);
+    if (!taken && !may_pass(taken.error())) taken = refuse_at_the_door(id, taken.error());
+    if (!taken) put_off(id, taken.error());
+  }
+}
+
+void Workflow::inspect_received() {
+  if (settings_.clock->steady() < retry_at_) return;
+  for (const RequestRecord* const received : book_.in_state(RequestState::received)) {
+    const std::string id = received->id;
+    Result<void> inspected = inspect_one(*received);
+    if (!inspected && !may_pass(inspected.error()) && inspected.error().code() != Errc::not_found)
+      inspected = refuse(id, inspected.error().text(), {});
+    if (!inspected) put_off(id, inspected.error());
+  }
+}
+
+void Workflow::put_off(const std::string& id, const base::Error& why) {
+  when_tpm_fails(why);
+  retry_at_ = settings_.clock->steady() + kRetryAfter;
+  note(id, fmt::format("put off for {} s: {}", kRetryAfter.count(), why.text()));
+}
+
+WaitingList Workflow::waiting() const {
+  WaitingList list;
+  list.banner = banner_of(settings_.configuration.name, custody_.kind());
+  for (const RequestRecord* const record : book_.in_state(RequestState::waiting)) {
+    const auto fingerprint = base::from_hex(record->signing_set);
+    list.requests.push_back({record->id,
+                             fmt::format("{}  from {}, profile {}, received {}", record->id.substr(0, 8), record->submitter,
+                                         record->profile, base::rfc3339(record->received_at)),
+                             fingerprint && fingerprint->size() == 32 ? base::fingerprint_words(*fingerprint) : ""});
+  }
+  return list;
+}
+
+Result<const RequestRecord*> Workflow::waiting_request(const std::string& id) const {
+  const RequestRecord* const known = book_.find(id);
+  if (known == nullptr) return fail(Errc::not_found, fmt::format("there is no request {}", base::printable(id)));
+  if (known->state != RequestState::waiting)
+    return fail(Errc::refused, fmt::format("request {} is {}, not waiting", id.substr(0, 8), request_state_name(known->state)));
+  return known;
+}
+
+Result<const RequestRecord*> Workflow::rejectable_request(const std::string& id) const {
+  if (sitting_ != nullptr && sitting_->id() == id) return book_.find(id);
+  return waiting_request(id);
+}
+
+Result<Workflow::Prepared> Workflow::prepare(const std::string& id, package::Inspection inspection) const {
+  SpooledRequest spooled = TRY(SpooledRequest::load(settings_.layout, settings_.configuration, id));
+  const Profile* const profile = TRY(settings_.configuration.profile(spooled.request.profile));
+  KeyClass key_class = TRY(KeyClass::load(settings_.layout, profile->key_class));
+  crypto::SigningIdentity identity = TRY(key_class.identity());
+  TRY(identity.expect_valid_at(settings_.clock->now()));
+  SigningPlan plan =
+      TRY(SigningPlan::make(spooled, inspection, key_class, identity, settings_.configuration.digest));
+  return Prepared{std::move(spooled), std::move(inspection), std::move(key_class), std::move(identity), std::move(plan)};
+}
+
+Result<Workflow::Prepared> Workflow::prepare_as_inspected(const RequestRecord& record) const {
+  const SpooledRequest spooled = TRY(SpooledRequest::load(settings_.layout, settings_.configuration, record.id));
+  package::Inspection inspection = TRY(load_inspection(spooled, record.inspection_digest));
+  Prepared prepared = TRY(prepare(record.id, std::move(inspection)));
+  if (prepared.plan.set().fingerprint().hex() != record.signing_set)
+    return fail(Errc::mismatch, "what would be signed is not what was inspected: the configuration, the certificate or the "
+                                "spool was changed since; reject the request and have it sent again");
+  return prepared;
+}
+
+Result<Document> Workflow::review(const std::string& id) {
+  const RequestRecord* const known = TRY(waiting_request(id));
+  const Prepared prepared = TRY(prepare_as_inspected(*known));
+  TRY(record(AuditEvent::review_opened, id, {}));
+  return review_of(*known, prepared.spooled, prepared.inspection, prepared.key_class, prepared.identity,
+                   prepared.plan.set());
+}
+
+Approval Workflow::sitting_view() const {
+  const auto left = std::chrono::duration_cast<std::chrono::seconds>(sitting_->ends() - settings_.clock->steady());
+  return {sitting_->approved(), sitting_->needed(), sitting_->may_still_approve(),
+          static_cast<std::uint32_t>(std::max<std::int64_t>(0, left.count()))};
+}
+
+Result<void> Workflow::prove_officer(const KeyClass& key_class, const std::string& name, base::SecretBytes pin) {
+  for (const tpm::Officer& officer : key_class.quorum.officers)
+    if (officer.name == name) {
+      tpm::Device* const device = TRY(custody_.device());
+      return tpm::prove_officer(*device, officer, pin);
+    }
+  return fail(Errc::not_found, fmt::format("{} is not an officer of key class \"{}\"", base::printable(name), key_class.name));
+}
+
+Result<transparency::Receipt> Workflow::receipt_of(const std::string& id) {
+  TRY(custody_.receipt_key());
+  transparency::Receipt receipt;
+  receipt.request_id = id;
+  receipt.created = settings_.clock->now();
+  receipt.appliance = {.name = settings_.configuration.name,
+                       .mode = "development",
+                       .firmware_gate = "not measured",
+                       .tpm = custody_.kind(),
+                       .receipt_keyid = custody_.receipt_keyid(),
+                       .version = COLDSEAL_VERSION};
+  receipt.log = {.index = log_.lines() - 1, .head = log_.head().hex()};
+  if (const RequestRecord* const known = book_.find(id); known != nullptr) {
+    receipt.profile = known->profile;
+    for (const Submitter& submitter : settings_.configuration.submitters)
+      if (submitter.name == known->submitter) receipt.submitter = {submitter.name, submitter.key.keyid()};
+    for (const RecordedApproval& approval : known->approvals)
+      receipt.approvals.push_back({approval.officer, "PIN", approval.at});
+  }
+  return receipt;
+}
+
+Result<void> Workflow::describe_signing(transparency::Receipt& receipt, const Sitting& sitting,
+                                        std::vector<transparency::OutputFile> outputs) const {
+  const KeyClass& key_class = sitting.key_class();
+  const crypto::SigningIdentity identity = TRY(key_class.identity());
+  receipt.outcome = transparency::Outcome::done;
+  receipt.key_class = key_class.name;
+  receipt.key = {key_class.key_name, crypto::sha256(key_class.public_key.der()), key_class.quorum.m};
+  receipt.certificate = {identity.leaf().fingerprint(), identity.leaf().subject()};
+  receipt.signing_set = sitting.plan().set();
+  const RequestRecord* const known = book_.find(sitting.id());
+  const package::Inspection inspection = TRY(load_inspection(sitting.spooled(), known->inspection_digest));
+  describe_findings(receipt, inspection.findings);
+  for (const transparency::OutputFile& output : outputs)
+    if (output.operation == transparency::OutputOperation::catalog_signed) receipt.catalogs.push_back(output.path);
+  receipt.outputs = std::move(outputs);
+  return {};
+}
+
+void Workflow::describe_findings(transparency::Receipt& receipt, const std::vector<package::Finding>& findings) {
+  for (const package::Finding& finding : findings)
+    receipt.findings.push_back({finding.id, std::string(severity_name(finding.severity)), finding.file, finding.cause});
+}
+
+crypto::Digest Workflow::outputs_digest(const std::vector<transparency::OutputFile>& outputs) {
+  crypto::Hasher hasher(crypto::DigestAlgorithm::sha256);
+  for (const transparency::OutputFile& output : outputs)
+    hasher.update(base::as_bytes(fmt::format("{}  {}\n", output.sha256.hex(), output.path)));
+  return std::move(hasher).finish();
+}
+
+}  // namespace appliance

@@ -1,0 +1,52 @@
+#include "crypto/attest/sign_command.hpp"
+
+#include <fmt/format.h>
+
+#include "crypto/attest/policy.hpp"
+#include "crypto/base/byte_writer.hpp"
+#include "crypto/der/writer.hpp"
+
+namespace attest {
+
+std::uint16_t algorithm_id(crypto::DigestAlgorithm algorithm) {
+  switch (algorithm) {
+    case crypto::DigestAlgorithm::sha1:
+      return 0x0004;
+    case crypto::DigestAlgorithm::sha256:
+      return 0x000B;
+    case crypto::DigestAlgorithm::sha384:
+      return 0x000C;
+    case crypto::DigestAlgorithm::sha512:
+      return 0x000D;
+  }
+  base::stop("no such digest algorithm", std::source_location::current());
+}
+
+Result<crypto::Digest> sign_cp_hash(const Name& key, crypto::KeyAlgorithm algorithm, const crypto::Digest& digest) {
+  using crypto::DigestAlgorithm;
+  // SHA-512 is missing in common chips (SLB9672), and SHA-1 is not for signing.
+  if (digest.algorithm() != DigestAlgorithm::sha256 && digest.algorithm() != DigestAlgorithm::sha384)
+    return base::fail(base::Errc::unsupported, fmt::format("{} digest given to a TPM key; sha256 or sha384 wanted",
+                                                           crypto::digest_name(digest.algorithm())));
+  constexpr std::uint16_t kRsassa = 0x0014;
+  constexpr std::uint16_t kEcdsa = 0x0018;
+  constexpr std::uint16_t kHashCheck = 0x8024;     // TPM_ST_HASHCHECK of the null ticket
+  constexpr std::uint32_t kNullHierarchy = 0x40000007;
+  base::ByteWriter command;
+  command.u32be(static_cast<std::uint32_t>(CommandCode::sign))
+      .put(key)
+      .u16be(static_cast<std::uint16_t>(digest.bytes().size()))
+      .put(digest.bytes())
+      .u16be(algorithm == crypto::KeyAlgorithm::rsa_pkcs1 ? kRsassa : kEcdsa)
+      .u16be(algorithm_id(digest.algorithm()))
+      .u16be(kHashCheck)
+      .u32be(kNullHierarchy)
+      .u16be(0);
+  return crypto::sha256(command.bytes());
+}
+
+Bytes ecdsa_signature(ByteView r, ByteView s) {
+  return der::sequence({der::integer_from_octets(r), der::integer_from_octets(s)});
+}
+
+}  // namespace attest

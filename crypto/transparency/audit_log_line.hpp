@@ -1,0 +1,73 @@
+// The audit log: canonical JSON, one object a line, each holding the SHA-256 of the line before it.
+//   {"at":"2026-11-23T16:20:00Z","data":{"officer":"ana"},"event":"approved-by","index":4,"previous":"<hex>","request":"<hex>"}
+// Bytes only: the file belongs to the appliance. Whether the last line is the newest is not for the chain to say;
+// the TPM's anchor does.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "crypto/base/result.hpp"
+#include "crypto/base/text.hpp"
+#include "crypto/digest.hpp"
+
+namespace transparency {
+
+enum class AuditEvent : std::uint8_t {
+  started,              // coldseald started
+  received,             // a request arrived whole
+  intake_refused,       // a request was refused before inspection
+  inspected,
+  refused,              // after inspection, by a rule
+  review_opened,        // an officer opened it on the screen
+  approval_started,
+  approved_by,
+  approval_failed,      // a wrong PIN, a locked officer
+  rejected,             // an officer said no
+  signing,              // written before the TPM signs
+  signed_,
+  delivered_to_outbox,
+  expired,              // the approval ran out of time
+  returned_to_waiting,
+  recovered,            // after a restart
+};
+std::string_view audit_event_name(AuditEvent event);                          // "started", "intake-refused", ...
+base::Result<AuditEvent> audit_event_from_name(std::string_view name);
+
+struct AuditLine {
+  std::uint64_t index = 0;    // of the line, from 0
+  crypto::Digest previous;    // SHA-256 of the previous line without its newline; 32 zeros for the first
+  base::Time at{};
+  AuditEvent event = AuditEvent::started;
+  std::string request;        // 64 hex, or empty when it is about no request
+  std::map<std::string, std::string> data;   // names of lower-case letters, digits and '-'; at most limits::kAuditData
+};
+
+// One line, without newline, at most limits::kAuditLineBytes.
+base::Result<AuditLine> audit_line_from_json(std::string_view line);
+
+class AuditChain {  // where the log ends: what the next line must say
+ public:
+  AuditChain();   // of an empty log
+  // Takes the next line when it is well formed, continues the chain, and is not earlier than the line before;
+  // the error says which line ("line 17: ...", counted from 1) and why. After an error the chain is where it was.
+  base::Result<AuditLine> accept(std::string_view line);
+  // The next line, without newline; the chain has moved on. Values that are not UTF-8 are escaped. Errc::refused when
+  // `at` is before the last line; Errc::too_large over a limit.
+  base::Result<std::string> append(base::Time at, AuditEvent event, std::string_view request,
+                                   const std::map<std::string, std::string>& data);
+
+  std::uint64_t lines() const { return lines_; }
+  const crypto::Digest& head() const { return head_; }   // SHA-256 of the last line; zeros for an empty log
+  base::Time last_at() const { return last_at_; }        // the epoch for an empty log
+
+ private:
+  base::Result<void> expect_continues(const AuditLine& line) const;
+  std::uint64_t lines_ = 0;
+  crypto::Digest head_;
+  base::Time last_at_{};
+};
+
+}  // namespace transparency

@@ -1,0 +1,32 @@
+// The commands of `coldseal`, one file each. Each adds itself to the command line and, when it was chosen, sets `run`.
+#pragma once
+
+#include <functional>
+
+#include "crypto/base/result.hpp"
+#include "crypto/base/text.hpp"
+
+namespace CLI {
+class App;
+}
+
+namespace host_tool {
+
+enum class Exit : int {
+  done = 0,       // done, valid; warnings included
+  refused = 1,    // refused, invalid, an error finding
+  unusable = 2,   // usage, or input that cannot be read
+};
+Exit exit_for(const base::Error& error);
+
+using Run = std::function<base::Result<Exit>()>;
+
+// now: the wall clock, read once by main().
+void add_key(CLI::App& app, Run& run);
+void add_request(CLI::App& app, Run& run, base::Time now);
+void add_send(CLI::App& app, Run& run);
+void add_collect(CLI::App& app, Run& run);
+void add_inspect(CLI::App& app, Run& run, base::Time now);
+void add_verify(CLI::App& app, Run& run, base::Time now);
+
+}  // namespace host_tool

@@ -1,0 +1,51 @@
+// What can be said about signed files as they lie in a folder: every PE file's signature, every catalog's, and which
+// catalog vouches for which file. Judges only; showing it is verify.cpp's.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "crypto/certificate.hpp"
+#include "crypto/package/inspection.hpp"
+#include "host-tool/package_folder.hpp"
+
+namespace host_tool {
+
+enum class FileKind : std::uint8_t { pe, catalog, other };
+std::string_view file_kind_name(FileKind kind);   // "PE", "catalog", "file"
+
+struct FileVerdict {
+  std::string path;
+  FileKind kind = FileKind::other;
+  std::vector<package::Finding> findings;   // `file` is set
+  std::string signer;                       // of an embedded or a catalog's signature; empty if there is none
+  std::optional<crypto::Digest> certificate;   // SHA-256 of the signing certificate
+  std::vector<std::string> vouched_by;      // paths of the catalogs that have this file as a member
+};
+
+struct MemberVerdict {
+  enum class State : std::uint8_t { present, changed, missing };
+  std::string catalog;
+  std::string file;    // the File attribute; the tag in hex if there is none
+  State state{};
+  std::string path;    // of the file it covers, or of the changed one; empty when missing
+};
+std::string_view member_state_name(MemberVerdict::State state);
+
+struct PackageVerdict {
+  std::vector<FileVerdict> files;       // in the order of the folder
+  std::vector<MemberVerdict> members;   // of every catalog
+  bool valid() const;                   // no finding is an error
+};
+
+// A PE without a signature of its own is an error unless a catalog that is itself valid vouches for it. extra_catalog: a
+// catalog from elsewhere (path and bytes), treated as if it lay in the folder; may be null.
+struct NamedCatalog {
+  std::string path;
+  base::Bytes bytes;
+};
+base::Result<PackageVerdict> verify_package(const PackageFolder& folder, const NamedCatalog* extra_catalog,
+                                            const std::vector<crypto::Certificate>& roots, base::Time time);
+
+}  // namespace host_tool

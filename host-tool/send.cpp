@@ -1,0 +1,48 @@
+// coldseal send: requests over a serial cable.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "host-tool/command.hpp"
+#include "host-tool/terminal.hpp"
+#include "usb/serial/transfer.hpp"
+
+namespace host_tool {
+namespace {
+
+struct Options {
+  std::string device;
+  std::vector<std::string> requests;
+};
+
+base::Result<Exit> send(const Options& options) {
+  const std::vector<std::filesystem::path> folders(options.requests.begin(), options.requests.end());
+  std::vector<serial::Sent> sent;
+  {
+    ProgressBar bar("sending");
+    sent = TRY(serial::send_requests(options.device, folders, [&](const usb::Progress& progress) -> base::Result<void> {
+      bar.show(progress.done, progress.total);
+      return {};
+    }));
+  }
+  for (const serial::Sent& one : sent)
+    fmt::print("{}  {}\n", one.id, one.was_there ? "the appliance had it already" : "sent");
+  return Exit::done;
+}
+
+}  // namespace
+
+void add_send(CLI::App& app, Run& run) {
+  CLI::App* const command = app.add_subcommand(
+      "send", "Sends requests to the appliance over a serial cable and waits until it has them on its disk.");
+  const auto options = std::make_shared<Options>();
+  command->add_option("--serial", options->device, "Serial device, such as /dev/ttyUSB0")->required();
+  command->add_option("REQUEST", options->requests,
+                      "Request folders as `request create` wrote them: DIR/coldseal/requests/<id>")
+      ->required();
+  command->footer("Example:\n  coldseal send --serial /dev/ttyUSB0 out/coldseal/requests/*");
+  command->callback([options, &run] { run = [options] { return send(*options); }; });
+}
+
+}  // namespace host_tool

@@ -1,0 +1,223 @@
+// Officers' PINs: counted by the TPM, one officer at a time, across power cuts, and never on the bus in clear.
+#include "tpm/officers.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+
+#include "tests/support/temp_dir.hpp"
+#include "tests/unit/tpm/custody_fixture.hpp"
+#include "tpm/officer_session.hpp"
+
+namespace tpm {
+namespace {
+
+using base::Errc;
+
+class Officers : public Custody {
+ protected:
+  Officers() { define(three); }
+  const Officer& alice = three.officers[0];
+  const Officer& bob = three.officers[1];
+};
+
+TEST_F(Officers, ProveThemselvesWithTheirPin) {
+  ASSERT_OK(prove_officer(*device, alice, secret(pin(alice))));
+  const OfficerState state = must(officer_state(*device, alice));
+  EXPECT_EQ(state.tries_used, 0U);
+  EXPECT_EQ(state.tries_left(), 5U);
+  EXPECT_FALSE(state.blocked());
+}
+
+TEST_F(Officers, WrongPinsCountDownAndARightOneStartsAnew) {
+  expect_error(prove_officer(*device, alice, secret(pin(bob))), Errc::refused, "PIN wrong, 4 tries left");
+  expect_error(prove_officer(*device, alice, secret("000000")), Errc::refused, "PIN wrong, 3 tries left");
+  EXPECT_EQ(must(officer_state(*device, alice)).tries_used, 2U);
+  ASSERT_OK(prove_officer(*device, alice, secret(pin(alice))));
+  EXPECT_EQ(must(officer_state(*device, alice)).tries_used, 0U);
+}
+
+TEST_F(Officers, FiveWrongPinsBlockOneOfficerUntilUnlockedThroughPowerCuts) {
+  for (const char* left : {"4 tries", "3 tries", "2 tries", "1 try left", "no tries left; officer is blocked"})
+    expect_error(prove_officer(*device, alice, secret("000000")), Errc::refused, left);
+  expect_error(prove_officer(*device, alice, secret(pin(alice))), Errc::refused, "officer is blocked");
+  device.reset();
+  swtpm.power_cut();
+  reopen();
+  EXPECT_TRUE(must(officer_state(*device, alice)).blocked());
+  expect_error(prove_officer(*device, alice, secret(pin(alice))), Errc::refused, "administrators must unlock");
+  ASSERT_OK(prove_officer(*device, bob, secret(pin(bob))));
+  ASSERT_OK(unlock_officer(*device, alice));
+  ASSERT_OK(prove_officer(*device, alice, secret(pin(alice))));
+}
+
+TEST_F(Officers, APowerCutAfterAWrongPinDoesNotGiveTheTryBack) {
+  expect_error(prove_officer(*device, alice, secret("000000")), Errc::refused, "4 tries left");
+  swtpm.power_cut();
+  reopen();
+  expect_error(prove_officer(*device, alice, secret("000000")), Errc::refused, "3 tries left");
+}
+
+TEST_F(Officers, WrongPinsAtApprovalCountOnceHoweverManyDigests) {
+  const KeyBlob made = must(QuorumKey::create(*device, three, crypto::KeyAlgorithm::ecdsa_p256));
+  QuorumKey key = must(QuorumKey::load(*device, made, three));
+  const std::vector<crypto::Digest> both = {driver, other};
+  for (const char* left : {"4 tries", "3 tries", "2 tries", "1 try left", "no tries left"})
+    expect_error(key.approve(alice.name, secret("000000"), both), Errc::refused, left);
+  expect_error(key.approve(alice.name, secret(pin(alice)), both), Errc::refused, "officer is blocked");
+  ASSERT_OK(key.sign(driver, approvals(key, {1, 2}, both)));
+}
+
+TEST_F(Officers, CannotBeDefinedTwiceOrOutsideTheOwnersIndices) {
+  expect_error(define_officer(*device, alice, secret("654321")), Errc::refused, "defined already");
+  ASSERT_OK(prove_officer(*device, alice, secret(pin(alice))));
+  expect_error(define_officer(*device, {"eve", 0x01C00002}, secret("654321")), Errc::usage, "0x01c00002");
+  expect_error(define_officer(*device, {"eve", 0x0180000F}, secret("654321"), 0), Errc::usage, "limit of 0");
+  expect_error(define_officer(*device, {"eve", 0x0180000F}, secret("65432")), Errc::usage, "PIN of 5 characters");
+  expect_error(define_officer(*device, {"eve", 0x0180000F}, secret(std::string(33, '1'))), Errc::usage, "33 characters");
+  expect_error(officer_state(*device, {"eve", 0x0180000F}), Errc::not_found, "index 0x0180000f");
+}
+
+TEST_F(Officers, GoWhenRemoved) {
+  ASSERT_OK(remove_officer(*device, alice));
+  expect_error(remove_officer(*device, alice), Errc::not_found, "0x01800001");
+  expect_error(prove_officer(*device, alice, secret(pin(alice))), Errc::not_found, "0x01800001");
+  ASSERT_OK(define_officer(*device, alice, secret("a new PIN")));
+  ASSERT_OK(prove_officer(*device, alice, secret("a new PIN")));
+}
+
+TEST_F(Officers, AnIndexThatIsNotDefinedOurWayIsRefused) {
+  // With OWNERREAD missing it would have another Name; here the index was defined but never armed.
+  Context& context = device->context();
+  TPM2B_NV_PUBLIC area{};
+  area.nvPublic.nvIndex = 0x0180000F;
+  area.nvPublic.nameAlg = TPM2_ALG_SHA256;
+  area.nvPublic.attributes = attest::officer_index(0x0180000F).attributes & ~attest::nv::kWritten;
+  area.nvPublic.dataSize = attest::kOfficerBytes;
+  const TPM2B_AUTH empty{};
+  ESYS_TR handle = ESYS_TR_NONE;
+  ASSERT_EQ(Esys_NV_DefineSpace(context.esys(), ESYS_TR_RH_OWNER, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, &empty,
+                                &area, &handle),
+            TSS2_RC_SUCCESS);
+  expect_error(officer_state(*device, {"eve", 0x0180000F}), Errc::refused, "not defined the way it must be");
+  expect_error(prove_officer(*device, {"eve", 0x0180000F}, secret("654321")), Errc::refused, "not defined the way");
+  ASSERT_OK(remove_officer(*device, {"eve", 0x0180000F}));
+}
+
+TEST_F(Officers, ErrorsLeaveNoSessionBehind) {
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_FALSE(prove_officer(*device, alice, secret("000000")));
+    EXPECT_FALSE(define_officer(*device, bob, secret("000000")));
+    EXPECT_FALSE(officer_state(*device, {"eve", 0x0180000F}));
+    EXPECT_EQ(must(device->loaded()), 0U);
+  }
+}
+
+TEST_F(Officers, TheAuthorisationValueIsTheDocumentedOne) {
+  // printf 'officer\x01\x80\x00\x01123456' | sha256sum
+  const auto auth = must(officer_auth(alice, secret("123456")));
+  EXPECT_EQ(base::as_text(auth.reveal()), std::string_view("3497a7179dc17993599f12247743c830"));
+  EXPECT_NE(base::as_text(must(officer_auth(bob, secret("123456"))).reveal()), base::as_text(auth.reveal()));
+}
+
+bool contains(const base::Bytes& in, const std::string& what) {
+  return std::search(in.begin(), in.end(), what.begin(), what.end()) != in.end();
+}
+
+TEST_F(Officers, NeitherPinNorItsAuthorisationValueCrossesTheBus) {
+  const tests::TempDir folder;
+  const std::string capture = (folder / "bus.pcap").string();
+  ASSERT_EQ(setenv("TCTI_PCAP_FILE", capture.c_str(), 1), 0);
+  const Officer eve{"eve", 0x0180000F};
+  const std::string pin = "S3CRET-PIN-112233";
+  const base::SecretBytes auth = must(officer_auth(eve, secret(pin)));
+  const std::string value(base::as_text(auth.reveal()));
+  device.reset();
+  {
+    const auto tapped = must(Device::open("pcap:" + swtpm.tcti()));
+    ASSERT_OK(define_officer(*tapped, eve, secret(pin)));
+    ASSERT_OK(prove_officer(*tapped, eve, secret(pin)));
+    ASSERT_FALSE(prove_officer(*tapped, eve, secret("000000")));
+    const Quorum one{1, {eve}};
+    const KeyBlob made = must(QuorumKey::create(*tapped, one, crypto::KeyAlgorithm::ecdsa_p256));
+    QuorumKey key = must(QuorumKey::load(*tapped, made, one));
+    ASSERT_OK(key.approve(eve.name, secret(pin), std::vector<crypto::Digest>{driver}));
+    // The capture does show what crosses in clear: the same value, given away by a password session.
+    const NvIndex index = must(NvIndex::open(tapped->context(), eve.nv_index));
+    EXPECT_FALSE(contains(tests::read_file(capture), value));
+    EXPECT_FALSE(contains(tests::read_file(capture), pin));
+    const WithAuth with_auth(tapped->context(), index, auth);
+    TPM2B_MAX_NV_BUFFER* read = nullptr;
+    EXPECT_EQ(Esys_NV_Read(tapped->context().esys(), index.handle(), index.handle(), ESYS_TR_PASSWORD, ESYS_TR_NONE,
+                           ESYS_TR_NONE, attest::kOfficerBytes, 0, &read),
+              TSS2_RC_SUCCESS);
+    Esys_Free(read);
+  }
+  EXPECT_TRUE(contains(tests::read_file(capture), value));
+}
+
+// Occurrences in this process's writable memory of a pattern that is given masked, so as not to be found itself.
+constexpr std::uint8_t kMask = 0x5a;
+std::size_t occurrences(const base::Bytes& masked) {
+  std::ifstream maps("/proc/self/maps");
+  std::ifstream memory("/proc/self/mem", std::ios::binary);
+  std::size_t found = 0;
+  for (std::string line; std::getline(maps, line);) {
+    std::uint64_t from = 0;
+    std::uint64_t to = 0;
+    char rights[5] = {};
+    if (std::sscanf(line.c_str(), "%lx-%lx %4s", &from, &to, rights) != 3 || std::string(rights) != "rw-p") continue;
+    if (to - from > (256U << 20)) continue;
+    base::Bytes bytes(to - from);
+    memory.clear();
+    memory.seekg(static_cast<std::streamoff>(from));
+    if (!memory.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()))) continue;
+    const auto equal = [](std::uint8_t byte, std::uint8_t hidden) { return byte == (hidden ^ kMask); };
+    for (auto at = bytes.begin();; ++at) {
+      at = std::search(at, bytes.end(), masked.begin(), masked.end(), equal);
+      if (at == bytes.end()) break;
+      ++found;
+    }
+    base::wipe(bytes);
+  }
+  return found;
+}
+
+TEST_F(Officers, NoCopyOfAPinOrItsAuthorisationValueStaysInMemory) {
+  const KeyBlob made = must(QuorumKey::create(*device, three, crypto::KeyAlgorithm::ecdsa_p256));
+  QuorumKey key = must(QuorumKey::load(*device, made, three));
+  const Officer eve{"eve", 0x0180000F};
+  const base::Bytes masked_pin = {0x09, 0x6f, 0x1a, 0x2b, 0x0b, 0x7d, 0x11, 0x77, 0x38, 0x02};
+  const auto typed = [&] {   // never in the heap or on the stack as a whole
+    base::SecretBytes pin(masked_pin.size());
+    for (std::size_t i = 0; i < pin.size(); ++i) pin.writable()[i] = masked_pin[i] ^ kMask;
+    return pin;
+  };
+  base::Bytes masked_auth;
+  {
+    const base::SecretBytes auth = must(officer_auth(eve, typed()));
+    for (const std::uint8_t byte : auth.reveal()) masked_auth.push_back(byte ^ kMask);
+    EXPECT_EQ(occurrences(masked_auth), 1U);   // the search does find what is there
+  }
+  const auto expect_none = [&](const char* after) {
+    EXPECT_EQ(occurrences(masked_pin), 0U) << "PIN after " << after;
+    EXPECT_EQ(occurrences(masked_auth), 0U) << "authorisation value after " << after;
+  };
+  expect_none("nothing");
+  ASSERT_OK(define_officer(*device, eve, typed()));
+  expect_none("define_officer");
+  ASSERT_OK(prove_officer(*device, eve, typed()));
+  expect_none("prove_officer");
+  const Quorum one{1, {eve}};
+  const KeyBlob own = must(QuorumKey::create(*device, one, crypto::KeyAlgorithm::ecdsa_p256));
+  QuorumKey eves = must(QuorumKey::load(*device, own, one));
+  const auto approval = eves.approve(eve.name, typed(), std::vector<crypto::Digest>{driver});
+  ASSERT_OK(approval);
+  expect_none("approve");
+  swtpm.kill();
+  EXPECT_FALSE(eves.approve(eve.name, typed(), std::vector<crypto::Digest>{driver}));
+  expect_none("approve without a TPM");
+}
+
+}  // namespace
+}  // namespace tpm

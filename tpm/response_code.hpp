@@ -1,0 +1,32 @@
+// What a response code of the TPM software stack means, in words with a cause and what to do next. The same code means
+// different things at different commands, so the caller says which step it was at. No tss2 types.
+// Source: TPM 2.0 Library Part 2 section 6.6; TCG TSS 2.0 Overview, section "Response codes" (layers).
+#pragma once
+
+#include <cstdint>
+
+#include "crypto/base/result.hpp"
+
+namespace tpm {
+
+enum class Step : std::uint8_t {
+  other,
+  open,         // start-up, capabilities, storage root key
+  create_key,
+  load_key,
+  nv,           // defining, writing, reading an index as the owner
+  officer,      // anything authorised by an officer's PIN
+  ticket,       // TPM2_PolicyTicket
+  policy_or,
+  sign,
+};
+
+// Errc::refused where people's credentials or approvals are not accepted, Errc::unavailable where trying again helps,
+// Errc::tpm otherwise.
+base::Error explain(std::uint32_t code, Step step);
+
+// The TPM's own error number, without parameter, handle or session number, and without the layer of a resource
+// manager: TPM_RC as in Part 2. Zero for success and for errors of other layers (TSS, transport).
+std::uint32_t tpm_error(std::uint32_t code);
+
+}  // namespace tpm

@@ -1,0 +1,211 @@
+#include "usb/files/folder.hpp"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/openat2.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <memory>
+#include <utility>
+
+#include "crypto/base/limits.hpp"
+#include "crypto/base/text.hpp"
+
+namespace usb {
+namespace {
+
+using base::Errc;
+using base::fail;
+using base::Result;
+namespace limits = base::limits;
+
+struct CloseFolder {
+  void operator()(DIR* opened) const { ::closedir(opened); }
+};
+using OpenFolder = std::unique_ptr<DIR, CloseFolder>;
+
+tl::unexpected<base::Error> fail_errno(int error, const std::string& where) {
+  if (error == ENOENT || error == ENOTDIR) return fail(Errc::not_found, fmt::format("{}: no such file or folder", where));
+  if (error == ELOOP) return fail(Errc::refused, fmt::format("{}: a symbolic link, which is never followed", where));
+  if (error == EXDEV) return fail(Errc::refused, fmt::format("{}: leads out of its folder", where));
+  return fail(Errc::io, fmt::format("{}: {}", where, std::strerror(error)));
+}
+
+std::int64_t nanoseconds(const timespec& time) { return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec; }
+
+// The names in an open folder, for the caller of readdir(3). Takes the descriptor.
+Result<OpenFolder> listing(int descriptor, const std::string& shown) {
+  DIR* opened = ::fdopendir(descriptor);
+  if (opened == nullptr) {
+    const int error = errno;
+    ::close(descriptor);
+    return fail_errno(error, shown);
+  }
+  return OpenFolder(opened);
+}
+
+// The next name other than "." and ".."; null at the end.
+Result<const char*> next_name(const OpenFolder& folder, const std::string& shown) {
+  while (true) {
+    errno = 0;
+    const dirent* entry = ::readdir(folder.get());
+    if (entry == nullptr && errno != 0) return fail_errno(errno, shown);
+    if (entry == nullptr) return nullptr;
+    const std::string_view name = entry->d_name;
+    if (name != "." && name != "..") return entry->d_name;
+  }
+}
+
+class Walk {
+ public:
+  Walk(std::size_t file_limit, std::uint64_t byte_limit) : file_limit_(file_limit), byte_limit_(byte_limit) {}
+
+  // depth: folders above, within the walk. It is bounded by kPathDepth, and so is the recursion.
+  Result<void> enter(int descriptor, const std::string& prefix, const std::string& shown, std::size_t depth) {
+    const OpenFolder folder = TRY(listing(descriptor, shown));
+    while (true) {
+      const char* name = TRY(next_name(folder, shown));
+      if (name == nullptr) return {};
+      const std::string path = prefix.empty() ? std::string(name) : prefix + "/" + name;
+      const std::string shown_path = shown + "/" + base::printable(name);
+      struct stat status {};
+      if (fstatat(dirfd(folder.get()), name, &status, AT_SYMLINK_NOFOLLOW) != 0) return fail_errno(errno, shown_path);
+      if (S_ISREG(status.st_mode)) {
+        TRY(add(path, status, shown_path));
+      } else if (S_ISDIR(status.st_mode)) {
+        if (depth >= limits::kPathDepth)
+          return fail(Errc::too_large, fmt::format("{}: more than {} folders deep", shown_path, limits::kPathDepth));
+        if (++folders_ > file_limit_)
+          return fail(Errc::too_large, fmt::format("{}: more than {} folders", shown_path, file_limit_));
+        const int below = openat(dirfd(folder.get()), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (below < 0) return fail_errno(errno, shown_path);
+        TRY(enter(below, path, shown_path, depth + 1));
+      } else {
+        const char* what = S_ISLNK(status.st_mode) ? "a symbolic link" : "a device, socket or pipe";
+        return fail(Errc::refused, fmt::format("{}: {}, only regular files and folders are taken", shown_path, what));
+      }
+    }
+  }
+
+  std::vector<FoundFile> found() && {
+    std::sort(found_.begin(), found_.end(), [](const FoundFile& a, const FoundFile& b) { return a.path < b.path; });
+    return std::move(found_);
+  }
+
+ private:
+  Result<void> add(const std::string& path, const struct stat& status, const std::string& shown) {
+    const auto size = static_cast<std::uint64_t>(status.st_size);
+    if (found_.size() >= file_limit_)
+      return fail(Errc::too_large, fmt::format("{}: more than {} files", shown, file_limit_));
+    if (size > limits::kFileBytes)
+      return fail(Errc::too_large, fmt::format("{}: {} bytes, at most {}", shown, size, limits::kFileBytes));
+    if (size > byte_limit_ - bytes_)
+      return fail(Errc::too_large, fmt::format("{}: all files together have more than {} bytes", shown, byte_limit_));
+    bytes_ += size;
+    found_.push_back({path, size, nanoseconds(status.st_mtim)});
+    return {};
+  }
+
+  std::size_t file_limit_;
+  std::uint64_t byte_limit_;
+  std::uint64_t bytes_ = 0;
+  std::size_t folders_ = 0;
+  std::vector<FoundFile> found_;
+};
+
+}  // namespace
+
+Result<Folder> Folder::open(const std::filesystem::path& path) {
+  const std::string shown = base::printable(path.string());
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (descriptor < 0) {
+    const int error = errno;
+    struct stat status {};
+    if (error == ENOTDIR && ::lstat(path.c_str(), &status) == 0 && S_ISLNK(status.st_mode)) return fail_errno(ELOOP, shown);
+    return fail_errno(error, shown);
+  }
+  return Folder(descriptor, shown);
+}
+
+Result<int> Folder::open_below(std::string_view relative, int flags) const {
+  const std::string path(relative);
+  struct open_how how {};
+  how.flags = static_cast<std::uint64_t>(static_cast<unsigned>(flags | O_CLOEXEC));
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+  const long opened = ::syscall(SYS_openat2, descriptor_, path.c_str(), &how, sizeof how);
+  if (opened < 0) return fail_errno(errno, shown_ + "/" + base::printable(path));
+  return static_cast<int>(opened);
+}
+
+Result<Folder> Folder::folder(std::string_view relative) const {
+  const int descriptor = TRY(open_below(relative, O_RDONLY | O_DIRECTORY));
+  return Folder(descriptor, shown_ + "/" + base::printable(relative));
+}
+
+Result<FileSource> Folder::file(std::string_view relative) const {
+  // O_NONBLOCK: a named pipe must be refused, not waited for.
+  const int descriptor = TRY(open_below(relative, O_RDONLY | O_NONBLOCK));
+  return FileSource::adopt(descriptor, shown_ + "/" + base::printable(relative));
+}
+
+Result<base::Bytes> Folder::read(std::string_view relative, std::uint64_t limit) const {
+  const FileSource source = TRY(file(relative));
+  return base::within(shown_ + "/" + base::printable(relative), base::read_all(source, limit));
+}
+
+Result<FoundFile> Folder::stat(std::string_view relative) const {
+  const std::string shown = shown_ + "/" + base::printable(relative);
+  const int descriptor = TRY(open_below(relative, O_PATH));
+  struct stat status {};
+  const int failed = fstat(descriptor, &status) == 0 ? 0 : errno;
+  ::close(descriptor);
+  if (failed != 0) return fail_errno(failed, shown);
+  if (!S_ISREG(status.st_mode)) return fail(Errc::refused, fmt::format("{}: not a regular file", shown));
+  return FoundFile{std::string(relative), static_cast<std::uint64_t>(status.st_size), nanoseconds(status.st_mtim)};
+}
+
+Result<std::vector<std::string>> Folder::names(std::size_t limit, bool (*wanted)(std::string_view)) const {
+  const int again = TRY(open_below(".", O_RDONLY | O_DIRECTORY));
+  const OpenFolder folder = TRY(listing(again, shown_));
+  std::vector<std::string> kept;
+  for (std::size_t looked_at = 0; looked_at < limits::kFolderEntries && kept.size() < limit; ++looked_at) {
+    const char* name = TRY(next_name(folder, shown_));
+    if (name == nullptr) break;
+    if (wanted(name)) kept.emplace_back(name);
+  }
+  std::sort(kept.begin(), kept.end());
+  return kept;
+}
+
+Result<std::vector<FoundFile>> Folder::files(std::size_t file_limit, std::uint64_t byte_limit) const {
+  const int again = TRY(open_below(".", O_RDONLY | O_DIRECTORY));
+  Walk walk(file_limit, byte_limit);
+  TRY(walk.enter(again, "", shown_, 0));
+  return std::move(walk).found();
+}
+
+Folder::Folder(Folder&& other) noexcept
+    : descriptor_(std::exchange(other.descriptor_, -1)), shown_(std::move(other.shown_)) {}
+
+Folder& Folder::operator=(Folder&& other) noexcept {
+  std::swap(descriptor_, other.descriptor_);
+  std::swap(shown_, other.shown_);
+  return *this;
+}
+
+Folder::~Folder() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+Result<std::vector<FoundFile>> files_below(const std::filesystem::path& folder) {
+  const Folder opened = TRY(Folder::open(folder));
+  return opened.files(limits::kPackageFiles, limits::kPackageBytes);
+}
+
+}  // namespace usb

@@ -1,0 +1,54 @@
+// Frames on a serial line: what survives a line that loses, damages and repeats bytes, because the receiver finds the
+// start of the next frame again. Byte stuffing is COBS with 00 as the delimiter. docs/serial-protocol.md has the table.
+// No I/O. Frames that are damaged, too long or of another framing version are dropped and counted, never reported as errors.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "crypto/base/bytes.hpp"
+#include "crypto/base/limits.hpp"
+
+namespace serial {
+
+inline constexpr std::uint8_t kFramingVersion = 1;
+inline constexpr std::size_t kFrameHeaderBytes = 12;
+inline constexpr std::size_t kFrameCheckBytes = 4;
+// The longest payload, so that a frame before stuffing is at most limits::kFrameBytes.
+inline constexpr std::size_t kPayloadBytes = base::limits::kFrameBytes - kFrameHeaderBytes - kFrameCheckBytes;
+
+enum class FrameType : std::uint8_t {
+  hello = 1,    // host: I want a link with this number
+  welcome = 2,  // appliance: you have it
+  data = 3,     // one message; sequence counts them
+  ack = 4,      // sequence = the number of the next message wanted
+  reset = 5,    // this link is over; payload = reason, UTF-8
+};
+
+struct Frame {
+  FrameType type{};
+  std::uint32_t link = 0;       // chosen by the host; frames of another link are not ours
+  std::uint32_t sequence = 0;
+  base::Bytes payload;
+  friend bool operator==(const Frame&, const Frame&) = default;
+};
+
+// As it goes on the line, delimiters included. The payload must be at most kPayloadBytes (our own bug otherwise).
+base::Bytes encode_frame(const Frame& frame);
+
+class FrameDecoder {  // holds at most one frame's bytes, whatever comes
+ public:
+  // Appends the frames completed by these bytes to `frames`; the same whether bytes come one by one or all at once.
+  void feed(base::ByteView bytes, std::vector<Frame>& frames);
+  std::uint64_t dropped() const { return dropped_; }   // pieces between delimiters that were no frame
+
+ private:
+  base::Bytes piece_;
+  bool skipping_ = false;   // the piece is already too long
+  std::uint64_t dropped_ = 0;
+};
+
+std::uint32_t crc32c(base::ByteView bytes);   // Castagnoli, as in RFC 3720
+
+}  // namespace serial

@@ -1,0 +1,50 @@
+// A Session on a real serial device (Boost.Asio): the device is opened, bytes are moved, time passes. Blocking, one
+// thread. Errors: Errc::not_found (no such device), Errc::io (it vanished), Errc::unavailable (the peer is silent, ended
+// the link or began another; trying again may help).
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include "crypto/base/bytes.hpp"
+#include "crypto/base/result.hpp"
+#include "usb/serial/session.hpp"
+
+namespace serial {
+
+// Where whole messages go and come: a Link, or a test's.
+class Channel {
+ public:
+  virtual ~Channel() = default;
+  // Waits while the window is full.
+  virtual base::Result<void> send(base::Bytes message) = 0;
+  // The next message; nothing when none came within `wait`.
+  virtual base::Result<std::optional<base::Bytes>> receive(Duration wait) = 0;
+};
+
+class Link final : public Channel {
+ public:
+  using Stop = std::function<bool()>;
+  // Opens the device (raw, 8N1, for us alone). `number`: random, host only. `stop` is asked at least every 200 ms while
+  // anything here waits; once it is true everything is Errc::unavailable. baud is of no matter on USB.
+  static base::Result<std::unique_ptr<Link>> open(const std::filesystem::path& device, Role role, std::uint32_t number,
+                                                  Stop stop = {}, std::uint32_t baud = 115200);
+  ~Link() override;
+  // Waits until the peer is there; false when it is not within `wait`.
+  base::Result<bool> connect(Duration wait);
+  base::Result<void> send(base::Bytes message) override;
+  base::Result<std::optional<base::Bytes>> receive(Duration wait) override;
+  // Waits, no longer than that, until everything sent has been acknowledged, then tells the peer that the link is over.
+  base::Result<void> finish(Duration wait);
+
+ private:
+  struct Device;
+  explicit Link(std::unique_ptr<Device> device);
+  std::unique_ptr<Device> device_;
+};
+
+}  // namespace serial

@@ -1,0 +1,203 @@
+#include "usb/serial/message.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "crypto/base/byte_reader.hpp"
+#include "crypto/base/byte_writer.hpp"
+#include "crypto/base/limits.hpp"
+#include "crypto/base/text.hpp"
+#include "usb/wire/request.hpp"
+
+namespace serial {
+namespace {
+
+using base::Bytes;
+using base::ByteReader;
+using base::ByteView;
+using base::ByteWriter;
+using base::Errc;
+using base::fail;
+using base::Result;
+
+// The first byte of a message. Numbers are never used again for something else.
+enum class Kind : std::uint8_t {
+  offer = 1,
+  ready = 2,
+  file_begin = 3,
+  file_data = 4,
+  file_end = 5,
+  commit = 6,
+  accepted = 7,
+  refused = 8,
+  abort = 9,
+  list_responses = 10,
+  response_ids = 11,
+  get_response = 12,
+};
+
+constexpr std::size_t kIdBytes = 32;
+
+// Ids travel as 32 bytes; only valid ones are ever sent.
+void put_id(ByteWriter& writer, const std::string& id) {
+  const Result<Bytes> bytes = base::from_hex(id);
+  base::require(bytes && bytes->size() == kIdBytes, "an id is 64 hex digits");
+  writer.put(*bytes);
+}
+
+Result<std::string> take_id(ByteReader& reader) {
+  const ByteView bytes = TRY(reader.take(kIdBytes));
+  return base::hex(bytes);
+}
+
+Result<std::string> take_text(ByteReader& reader, std::uint64_t limit) {
+  const ByteView bytes = TRY(reader.take_counted(limit));
+  const std::string_view text = base::as_text(bytes);
+  if (!base::is_utf8(text)) return fail(Errc::malformed, "text that is not UTF-8");
+  return std::string(text);
+}
+
+Result<bool> take_flag(ByteReader& reader) {
+  const std::uint8_t value = TRY(reader.u8());
+  if (value > 1) return fail(Errc::malformed, fmt::format("a flag is 0 or 1, not {}", value));
+  return value == 1;
+}
+
+// What the peer can do about it. Codes of a later version become "io".
+Result<Errc> take_code(ByteReader& reader) {
+  const std::uint8_t value = TRY(reader.u8());
+  return value <= static_cast<std::uint8_t>(Errc::usage) ? static_cast<Errc>(value) : Errc::io;
+}
+
+void put_kind(ByteWriter& writer, Kind kind) { writer.u8(static_cast<std::uint8_t>(kind)); }
+
+// A reason is cut at the limit, and made printable: so it is UTF-8 and safe to show at the other end.
+void put_no(ByteWriter& writer, Kind kind, Errc code, std::string_view reason) {
+  const std::string text = base::printable(reason);
+  std::string_view cut = std::string_view(text).substr(0, base::limits::kNoteBytes);
+  while (!base::is_utf8(cut)) cut.remove_suffix(1);
+  put_kind(writer, kind);
+  writer.u8(static_cast<std::uint8_t>(code)).put_counted(base::as_bytes(cut));
+}
+
+struct Encoder {
+  ByteWriter& writer;
+
+  void operator()(const Offer& offer) const {
+    put_kind(writer, Kind::offer);
+    writer.u8(offer.kind == usb::ParcelKind::response ? 1 : 0);
+    put_id(writer, offer.id);
+    writer.u64le(offer.bytes).put(offer.document.bytes());
+  }
+  void operator()(const Ready&) const { put_kind(writer, Kind::ready); }
+  void operator()(const FileBegin& file) const {
+    put_kind(writer, Kind::file_begin);
+    writer.u64le(file.size).put_counted(base::as_bytes(file.path));
+  }
+  void operator()(const FileData& data) const {
+    put_kind(writer, Kind::file_data);
+    writer.put(data.bytes);
+  }
+  void operator()(const FileEnd&) const { put_kind(writer, Kind::file_end); }
+  void operator()(const Commit&) const { put_kind(writer, Kind::commit); }
+  void operator()(const Accepted& accepted) const {
+    put_kind(writer, Kind::accepted);
+    writer.u8(accepted.was_there ? 1 : 0);
+  }
+  void operator()(const Refused& no) const { put_no(writer, Kind::refused, no.code, no.reason); }
+  void operator()(const Abort& no) const { put_no(writer, Kind::abort, no.code, no.reason); }
+  void operator()(const ListResponses&) const { put_kind(writer, Kind::list_responses); }
+  void operator()(const ResponseIds& list) const {
+    base::require(list.ids.size() <= kIdsInAMessage, "a list of ids fits its message");
+    put_kind(writer, Kind::response_ids);
+    writer.u8(list.more ? 1 : 0).u8(static_cast<std::uint8_t>(list.ids.size()));
+    for (const std::string& id : list.ids) put_id(writer, id);
+  }
+  void operator()(const GetResponse& get) const {
+    put_kind(writer, Kind::get_response);
+    put_id(writer, get.id);
+  }
+};
+
+Result<Words> take_offer(ByteReader& reader) {
+  const bool response = TRY(take_flag(reader));
+  std::string id = TRY(take_id(reader));
+  const std::uint64_t bytes = TRY(reader.u64le());
+  const ByteView digest = TRY(reader.take(kIdBytes));
+  const crypto::Digest document = TRY(crypto::Digest::from_bytes(crypto::DigestAlgorithm::sha256, digest));
+  return Offer{response ? usb::ParcelKind::response : usb::ParcelKind::request, std::move(id), bytes, document};
+}
+
+Result<Words> take_file_begin(ByteReader& reader) {
+  FileBegin file;
+  file.size = TRY(reader.u64le());
+  file.path = TRY(take_text(reader, base::limits::kPathBytes + wire::kFilesFolder.size() + 1));
+  return file;
+}
+
+template <class No>
+Result<Words> take_no(ByteReader& reader) {
+  No no;
+  no.code = TRY(take_code(reader));
+  no.reason = TRY(take_text(reader, base::limits::kNoteBytes));
+  return no;
+}
+
+Result<Words> take_ids(ByteReader& reader) {
+  ResponseIds list;
+  list.more = TRY(take_flag(reader));
+  const std::uint8_t count = TRY(reader.u8());
+  if (count > kIdsInAMessage) return fail(Errc::too_large, fmt::format("{} ids, at most {}", count, kIdsInAMessage));
+  for (std::uint8_t i = 0; i < count; ++i) {
+    std::string id = TRY(take_id(reader));
+    list.ids.push_back(std::move(id));
+  }
+  return list;
+}
+
+Result<Words> take_words(ByteReader& reader) {
+  const std::uint8_t kind = TRY(reader.u8());
+  switch (static_cast<Kind>(kind)) {
+    case Kind::offer: return take_offer(reader);
+    case Kind::ready: return Ready{};
+    case Kind::file_begin: return take_file_begin(reader);
+    case Kind::file_data: {
+      const ByteView bytes = TRY(reader.take(reader.remaining()));
+      return FileData{base::to_bytes(bytes)};
+    }
+    case Kind::file_end: return FileEnd{};
+    case Kind::commit: return Commit{};
+    case Kind::accepted: {
+      const bool was_there = TRY(take_flag(reader));
+      return Accepted{was_there};
+    }
+    case Kind::refused: return take_no<Refused>(reader);
+    case Kind::abort: return take_no<Abort>(reader);
+    case Kind::list_responses: return ListResponses{};
+    case Kind::response_ids: return take_ids(reader);
+    case Kind::get_response: {
+      std::string id = TRY(take_id(reader));
+      return GetResponse{std::move(id)};
+    }
+  }
+  return fail(Errc::unsupported, fmt::format("message of unknown kind {}", kind));
+}
+
+}  // namespace
+
+Bytes encode_words(const Words& words) {
+  ByteWriter writer;
+  std::visit(Encoder{writer}, words);
+  return std::move(writer).bytes();
+}
+
+Result<Words> decode_words(ByteView message) {
+  ByteReader reader(message);
+  Words words = TRY(take_words(reader));
+  TRY(reader.expect_end());
+  return words;
+}
+
+}  // namespace serial
