@@ -1,0 +1,179 @@
+#include "tests/support/appliance_rig.hpp"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <stdexcept>
+
+#include "tests/support/temp_dir.hpp"
+
+namespace tests {
+namespace {
+
+void provide_officer_pin(AtTerminal& terminal, const TestOfficer& officer) {
+  terminal.expect(officer.name + ": new PIN");
+  terminal.type(officer.pin);
+  terminal.expect(officer.name + ": the same PIN again");
+  terminal.type(officer.pin);
+}
+
+void expect_done(AtTerminal& terminal, const std::string& what) {
+  const int status = terminal.wait();
+  if (status != 0) throw std::runtime_error(fmt::format("{} ended with status {}:\n{}", what, status, terminal.screen()));
+}
+
+}  // namespace
+
+const std::vector<TestOfficer>& ApplianceRig::officers() {
+  static const std::vector<TestOfficer> kOfficers{{"ada", "314159"}, {"ben", "271828"}, {"cay", "161803"}};
+  return kOfficers;
+}
+
+ApplianceRig::ApplianceRig(std::filesystem::path folder, Step step, bool show_screens)
+    : folder_(std::move(folder)), step_(std::move(step)), show_screens_(show_screens) {
+  for (const auto& needed : {root(), stick(), trust()}) std::filesystem::create_directories(needed);
+}
+
+void ApplianceRig::provision() {
+  step_("start a software TPM");
+  tpm_ = std::make_unique<Swtpm>();
+  write_text(root() / "etc/coldseal/coldseal.toml", fmt::format(R"([appliance]
+name = "vault-1"
+tpm = "{}"
+mode = "development"
+
+[[profile]]
+name = "release"
+key_class = "release"
+operations = ["embed", "catalog"]
+submitters = ["build-1"]
+)",
+                                                                tpm_->tcti()));
+  step_("enrol three officers and make the signing key (2 of 3) in the TPM");
+  provision_key_class();
+  std::filesystem::copy_file(state() / "keys/receipt/key.pem", trust() / "receipt-key.pem");
+  step_("two officers approve a certificate request; a certificate authority answers it");
+  certify_key();
+  step_("enrol the build machine as submitter");
+  run_well({program("coldseal"), "key", "create", "-o", submitter_key(), "--no-passphrase"});
+  run_well({program("coldseal-admin"), "--root", root(), "submitter", "build-1", folder_ / "host/build-1.pub.pem"});
+}
+
+void ApplianceRig::provision_key_class() const {
+  Command command{program("coldseal-admin"), "--root", root(), "provision", "--tpm", tpm_->tcti(), "--key-class", "release", "--quorum", "2"};
+  for (const TestOfficer& officer : officers()) command.insert(command.end(), {"--officer", officer.name});
+  AtTerminal terminal(command, show_screens_);
+  for (const TestOfficer& officer : officers()) provide_officer_pin(terminal, officer);
+  expect_done(terminal, "coldseal-admin provision");
+}
+
+void ApplianceRig::certify_key() const {
+  const std::filesystem::path ca = folder_ / "ca";
+  std::filesystem::create_directories(ca);
+  AtTerminal terminal({program("coldseal-admin"), "--root", root(), "csr", "--key-class", "release", "--common-name",
+                       "Coldseal Example Drivers", "--organization", "Coldseal Example", "--country", "DE", "-o", ca / "release.csr"},
+                      show_screens_);
+  for (const TestOfficer& officer : {officers()[0], officers()[2]}) {
+    terminal.expect("officer (");
+    terminal.type(officer.name);
+    terminal.expect("PIN of " + officer.name);
+    terminal.type(officer.pin);
+  }
+  expect_done(terminal, "coldseal-admin csr");
+  write_text(ca / "leaf.ext", "basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\nextendedKeyUsage=codeSigning\n");
+  run_well({"openssl", "req", "-x509", "-newkey", "rsa:3072", "-nodes", "-sha256", "-days", "3650", "-subj", "/O=Coldseal Example/CN=Coldseal Example Root",
+            "-addext", "keyUsage=critical,keyCertSign,cRLSign", "-keyout", ca / "root.key", "-out", ca_root()});
+  run_well({"openssl", "x509", "-req", "-sha256", "-days", "365", "-in", ca / "release.csr", "-CA", ca_root(), "-CAkey", ca / "root.key",
+            "-set_serial", "0x1001", "-extfile", ca / "leaf.ext", "-out", ca / "release.pem"});
+  write_text(ca / "chain.pem", read_text(ca / "release.pem") + read_text(ca_root()));
+  run_well({program("coldseal-admin"), "--root", root(), "certificate", "--key-class", "release", ca / "chain.pem"});
+}
+
+void ApplianceRig::start_daemon() {
+  daemon_ = std::make_unique<Background>(Command{program("coldseald"), "--root", root()}, folder_ / "coldseald.log");
+  wait_until("coldseald listens", [this] {
+    if (!daemon_->is_running()) throw std::runtime_error("coldseald ended:\n" + daemon_->log());
+    return std::filesystem::exists(root() / "run/coldseal/console.sock");
+  });
+}
+
+void ApplianceRig::stop_daemon() {
+  daemon_.reset();
+  std::filesystem::remove(root() / "run/coldseal/console.sock");
+}
+
+Background ApplianceRig::start_courier(const Command& arguments) const {
+  Command command{program("coldseal-courier"), "--root", root()};
+  command.insert(command.end(), arguments.begin(), arguments.end());
+  return Background(command, folder_ / "courier.log");
+}
+
+std::string ApplianceRig::make_request(const std::filesystem::path& package, const std::string& os,
+                                       const std::filesystem::path& to, const Command& extra) const {
+  std::filesystem::create_directories(to);
+  Command command{program("coldseal"), "request", "create", package, "--profile", "release", "--os", os, "--key", submitter_key(), "--to", to};
+  command.insert(command.end(), extra.begin(), extra.end());
+  const std::string output = run_well(command);
+  // The id is the name of the folder that was not there before; the program also prints it.
+  for (const auto& entry : std::filesystem::directory_iterator(to / "coldseal/requests")) {
+    const std::string id = entry.path().filename().string();
+    if (output.find(id) != std::string::npos) return id;
+  }
+  throw std::runtime_error("request create did not say which request it made:\n" + output);
+}
+
+void ApplianceRig::wait_for_journal(const std::string& id, const std::string& what) const {
+  wait_until("coldseald says of " + id.substr(0, 8) + ": " + what, [&] {
+    std::istringstream lines(daemon_->log());
+    for (std::string line; std::getline(lines, line);)
+      if (line.find(id.substr(0, 8)) != std::string::npos && line.find(what) != std::string::npos) return true;
+    if (!daemon_->is_running()) throw std::runtime_error("coldseald ended:\n" + daemon_->log());
+    return false;
+  });
+}
+
+std::unique_ptr<AtTerminal> ApplianceRig::open_request(const std::string& id) const {
+  auto console = std::make_unique<AtTerminal>(Command{program("coldseal-console"), "--root", root()}, show_screens_);
+  const std::string list = console->expect("number to read a request");
+  const std::size_t at = list.find(id.substr(0, 8));
+  if (at == std::string::npos) throw std::runtime_error("the console does not list " + id + ":\n" + list);
+  // "  2  1a2b3c4d  from ...": the number before the id.
+  const std::size_t line = list.rfind('\n', at);
+  console->type(std::to_string(std::stoi(list.substr(line + 1, at - line - 1))));
+  console->expect("a to approve, r to reject");
+  return console;
+}
+
+void ApplianceRig::approve(const std::string& id, const std::vector<TestOfficer>& who) const {
+  const std::unique_ptr<AtTerminal> console = open_request(id);
+  console->type("a");
+  console->expect("type yes");
+  console->type("yes");
+  for (const TestOfficer& officer : who) {
+    console->expect("officer (");
+    console->type(officer.name);
+    console->expect("PIN of " + officer.name);
+    console->type(officer.pin);
+  }
+  console->expect("is signed");
+  console->expect("number to read a request");
+  console->type("q");
+  expect_done(*console, "coldseal-console");
+}
+
+void ApplianceRig::wait_for_response(const std::string& id) const {
+  wait_until("the response to " + id.substr(0, 8) + " is in the outbox", [&] { return std::filesystem::exists(outbox(id)); });
+}
+
+std::vector<std::string> ApplianceRig::audit_events(const std::string& id) const {
+  std::vector<std::string> events;
+  std::istringstream lines(read_text(state() / "log/audit.jsonl"));
+  for (std::string line; std::getline(lines, line);) {
+    const auto json = nlohmann::json::parse(line);
+    if (id.empty() || json.at("request") == id) events.push_back(json.at("event"));
+  }
+  return events;
+}
+
+}  // namespace tests

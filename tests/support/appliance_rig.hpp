@@ -1,0 +1,67 @@
+// A whole Coldseal in one folder: a software TPM, an appliance provisioned by its own programs, a certificate authority made
+// with openssl, a submitter, a stick. Used by the end-to-end tests and by the demonstration, which therefore show the
+// same thing. Everything goes through the real programs, typed at pseudo-terminals where people would type.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tests/support/process.hpp"
+#include "tests/support/swtpm.hpp"
+
+namespace tests {
+
+struct TestOfficer {
+  std::string name;
+  std::string pin;
+};
+
+class ApplianceRig {
+ public:
+  using Step = std::function<void(const std::string& what)>;
+  explicit ApplianceRig(std::filesystem::path folder, Step step = [](const std::string&) {}, bool show_screens = false);
+
+  // TPM, officers, key, certificate, submitter. Afterwards the appliance may be started.
+  void provision();
+  void start_daemon();
+  void stop_daemon();
+  Background& daemon() { return *daemon_; }
+  Background start_courier(const Command& arguments) const;   // --stick DIR, --serial DEV
+
+  // Makes a request on the stick (or into another folder); its id. `extra` are further options.
+  std::string make_request(const std::filesystem::path& package, const std::string& os, const std::filesystem::path& to,
+                           const Command& extra = {}) const;
+  void wait_for_journal(const std::string& id, const std::string& what) const;
+  // At the console: opens the request, reads it, approves as these officers.
+  void approve(const std::string& id, const std::vector<TestOfficer>& officers) const;
+  // A console that has opened the request and stands at "a to approve, r to reject".
+  std::unique_ptr<AtTerminal> open_request(const std::string& id) const;
+  // outbox/<id>, when it is there.
+  void wait_for_response(const std::string& id) const;
+
+  std::filesystem::path root() const { return folder_ / "appliance"; }
+  std::filesystem::path stick() const { return folder_ / "stick"; }
+  std::filesystem::path state() const { return root() / "var/lib/coldseal"; }
+  std::filesystem::path outbox(const std::string& id) const { return state() / "outbox" / id; }
+  std::filesystem::path submitter_key() const { return folder_ / "host/build-1.pem"; }
+  std::filesystem::path trust() const { return folder_ / "host/trust"; }          // root.pem, receipt-key.pem
+  std::filesystem::path ca_root() const { return trust() / "root.pem"; }
+  std::vector<std::string> audit_events(const std::string& id = {}) const;         // names, in order
+  Swtpm& tpm() { return *tpm_; }
+  static const std::vector<TestOfficer>& officers();
+
+ private:
+  void provision_key_class() const;
+  void certify_key() const;
+  std::filesystem::path folder_;
+  Step step_;
+  bool show_screens_;
+  std::unique_ptr<Swtpm> tpm_;
+  std::unique_ptr<Background> daemon_;
+};
+
+}  // namespace tests
