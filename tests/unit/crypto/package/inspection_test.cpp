@@ -186,12 +186,14 @@ TEST(Inspection, FindsImagesThatAreReadInTwoWaysOrNone) {
   const Finding* found = finding(inspected(files), "pe.not-readable");
   ASSERT_NE(found, nullptr);
 
-  tests::Package gap;
-  base::Bytes with_gap = image;
-  with_gap[0x80 + 24 + 60] = 0x80;   // SizeOfHeaders ends before the first section begins
-  with_gap[0x80 + 24 + 61] = 0x01;
-  gap.add("gap.sys", with_gap);
-  EXPECT_NE(finding(inspected(gap), "pe.ambiguous-layout"), nullptr);
+  tests::Package two;
+  base::Bytes overlapping = image;
+  overlapping[0x80 + 24 + 61] = static_cast<std::uint8_t>(overlapping[0x80 + 24 + 61] + 2);   // SizeOfHeaders reaches into the first section
+  two.add("two.sys", overlapping);
+  found = finding(inspected(two), "pe.ambiguous-layout");
+  ASSERT_NE(found, nullptr);
+  EXPECT_EQ(found->file, "two.sys");
+  EXPECT_EQ(found->severity, Severity::error);
 }
 
 TEST(Inspection, AsksForAnEmbeddedSignatureOnBootStartDrivers) {
