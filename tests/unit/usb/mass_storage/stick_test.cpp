@@ -227,6 +227,18 @@ TEST(Parcel, IsReceivedOverOneCableAtATime) {
   EXPECT_TRUE(usb::ParcelWriter::begin(gap.inbox, kId, usb::ParcelKind::request));
 }
 
+TEST(Parcel, LeftUnfinishedByACrashIsRemovedButNotOneUnderWay) {
+  const Gap gap;
+  tests::write_text(gap.inbox / (tests::some_id('b') + ".part") / "files/x", "left");
+  tests::make_request(gap.inbox, tests::some_id('c'), {});
+  auto under_way = usb::ParcelWriter::begin(gap.inbox, kId, usb::ParcelKind::request);
+  ASSERT_TRUE(under_way);
+  ASSERT_TRUE(usb::remove_unfinished(gap.inbox));
+  EXPECT_FALSE(fs::exists(gap.inbox / (tests::some_id('b') + ".part")));
+  EXPECT_TRUE(fs::exists(gap.inbox / tests::some_id('c')));
+  EXPECT_TRUE(fs::exists(gap.inbox / (kId + ".part")));
+}
+
 TEST(Parcel, LooksDifferentOnceAFileHasChanged) {
   const Gap gap;
   tests::make_request(gap.requests, kId, some_package());

@@ -147,6 +147,7 @@ TEST(SerialTransfer, StopsWhenTheProgressSaysSoAndLeavesNothing) {
 // A host that says what it is told to, and remembers the answers.
 class Script final : public Channel {
  public:
+  // An empty message stands for a pause as long as the other end waits.
   explicit Script(std::vector<Bytes> says) : says_(std::move(says)) {}
   base::Result<void> send(Bytes message) override {
     answers.push_back(std::move(message));
@@ -155,6 +156,10 @@ class Script final : public Channel {
   base::Result<std::optional<Bytes>> receive(Duration wait) override {
     if (wait == Duration::zero()) return std::optional<Bytes>();
     if (at_ == says_.size()) return base::fail(Errc::unavailable, "the script is over");
+    if (says_[at_].empty()) {
+      ++at_;
+      return std::optional<Bytes>();
+    }
     return std::optional<Bytes>(says_[at_++]);
   }
   std::vector<Bytes> answers;
@@ -237,6 +242,18 @@ TEST(SerialServe, RefusesWhatAHostMayNotSendAndKeepsNothing) {
     EXPECT_EQ(refused->code, bad.code) << bad.what << ": " << refused->reason;
     EXPECT_TRUE(outcome.inbox_is_empty) << bad.what;
   }
+}
+
+TEST(SerialServe, ForgetsARequestThatMakesNoProgress) {
+  const tests::TempDir dir;
+  const Boxes boxes{dir / "inbox", dir / "outbox"};
+  Script script({encode_words(offer("{}")), encode_words(FileBegin{"files/a", 3}), {}, {}, encode_words(FileData{{1}})});
+  (void)serve(script, boxes, [](const Served&) {});
+  ASSERT_EQ(script.answers.size(), 2U);
+  const Words answer = *decode_words(script.answers[1]);
+  ASSERT_TRUE(std::holds_alternative<Refused>(answer));
+  EXPECT_EQ(std::get<Refused>(answer).code, Errc::unavailable);
+  EXPECT_TRUE(fs::is_empty(boxes.inbox));
 }
 
 TEST(SerialServe, GoesOnAfterARefusal) {
