@@ -19,8 +19,9 @@ Bytes attribute(const der::Oid& type, ByteView value) {
   return der::sequence({der::oid(type), der::element(der::kSet, value)});
 }
 
-// SpcSpOpusInfo { programName [0] EXPLICIT SpcString, moreInfo [1] EXPLICIT SpcLink }. SignTool writes both, empty when
-// nothing was given: 30 08 a0 02 80 00 a1 02 80 00.
+// SpcSpOpusInfo { programName [0] EXPLICIT SpcString OPTIONAL, moreInfo [1] EXPLICIT SpcLink OPTIONAL }. SignTool writes the
+// attribute even when nothing was given. Genuine SHA-256 signatures then have an empty sequence (30 00); an older SHA-1
+// one has both fields, empty (30 08 a0 02 80 00 a1 02 80 00).
 Result<Bytes> opus_info(const SignedAttributes& attributes) {
   constexpr std::size_t kLongest = base::limits::kAttributeTextBytes;
   if (attributes.description.size() > kLongest || attributes.url.size() > kLongest)
@@ -28,9 +29,12 @@ Result<Bytes> opus_info(const SignedAttributes& attributes) {
   for (const char c : attributes.url)
     if (c <= ' ' || c > '~') return fail(Errc::malformed, "URL has characters that are not printable ASCII");
   const Bytes description = TRY(base::within("description", base::utf16be_from_utf8(attributes.description)));
-  return der::sequence(
-      {der::element(der::context(0), der::element(der::context_primitive(0), description)),
-       der::element(der::context(1), der::element(der::context_primitive(0), base::as_bytes(attributes.url)))});
+  Bytes fields;
+  if (!description.empty())
+    base::append(fields, der::element(der::context(0), der::element(der::context_primitive(0), description)));
+  if (!attributes.url.empty())
+    base::append(fields, der::element(der::context(1), der::element(der::context_primitive(0), base::as_bytes(attributes.url))));
+  return der::element(der::kSequence, fields);
 }
 
 // SignTool names the bare key algorithm for RSA, and the combined one for ECDSA (which has no bare form).

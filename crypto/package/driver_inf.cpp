@@ -76,7 +76,12 @@ class DriverInfReader {
   }
 
  private:
-  Result<std::string> text(std::string_view raw) const { return inf_.expand(raw); }
+  // Strings replaced; the error names the line.
+  Result<std::string> text(const InfLine& line, std::string_view raw) const {
+    Result<std::string> expanded = inf_.expand(raw);
+    if (!expanded) return tl::unexpected<base::Error>(expanded.error().within(fmt::format("line {}", line.number)));
+    return expanded;
+  }
   static bool has_key(const InfLine& line, std::string_view key) { return line.key && base::equal_ignoring_case(*line.key, key); }
 
   Result<void> read_catalog_files() {
@@ -102,12 +107,12 @@ class DriverInfReader {
     std::unordered_set<std::string> seen;
     for (const InfLine& line : manufacturer->lines) {
       // A line without '=' names the models section by the manufacturer's own name.
-      std::string models = TRY(text(line.field(0)));
-      if (models.empty() && line.key) models = TRY(text(*line.key));
+      std::string models = TRY(text(line, line.field(0)));
+      if (models.empty() && line.key) models = TRY(text(line, *line.key));
       bool decorated = false;
       std::vector<std::string> sections{models};
       for (std::size_t i = 1; i < line.fields.size(); ++i) {
-        const std::string decoration = TRY(text(line.field(i)));
+        const std::string decoration = TRY(text(line, line.field(i)));
         if (decoration.empty()) continue;
         sections.push_back(models + "." + decoration);
         if (const auto own = decorated_architecture(decoration)) {
@@ -134,10 +139,10 @@ class DriverInfReader {
         return fail(Errc::too_large, fmt::format("line {}: more than {} devices", line.number, limits::kInfDevices));
       Device device;
       device.line = line.number;
-      device.description = TRY(text(*line.key));
-      device.install_section = TRY(text(line.field(0)));
+      device.description = TRY(text(line, *line.key));
+      device.install_section = TRY(text(line, line.field(0)));
       for (std::size_t i = 1; i < line.fields.size(); ++i) {
-        std::string id = TRY(text(line.field(i)));
+        std::string id = TRY(text(line, line.field(i)));
         if (++ids_ > limits::kCatalogAttributes)
           return fail(Errc::too_large, fmt::format("line {}: more than {} hardware ids", line.number, limits::kCatalogAttributes));
         if (!id.empty()) device.ids.push_back(std::move(id));
@@ -183,7 +188,7 @@ class DriverInfReader {
   Result<void> read_interfaces(const InfSection& section, std::size_t field, ArchitectureSet architectures) {
     for (const InfLine& line : section.lines) {
       if (field != 0 && !has_key(line, "AddInterface")) continue;
-      const std::string install = TRY(text(line.field(field)));
+      const std::string install = TRY(text(line, line.field(field)));
       if (install.empty()) continue;
       for (const auto& [chosen, own] : chosen_sections(install))
         if (const ArchitectureSet both = own & architectures; !both.empty()) TRY(read_copy_files(chosen, both));
@@ -198,7 +203,7 @@ class DriverInfReader {
     for (const InfLine& line : section->lines) {
       if (!has_key(line, "CopyFiles")) continue;
       for (const std::string& field : line.fields) {
-        const std::string what = TRY(text(field));
+        const std::string what = TRY(text(line, field));
         if (what.starts_with('@')) {
           TRY(add_copied(what.substr(1), what.substr(1), architectures, line.number, section->name));
         } else if (!what.empty()) {
@@ -218,8 +223,8 @@ class DriverInfReader {
       return {};
     }
     for (const InfLine& line : section->lines) {
-      const std::string destination = TRY(text(line.field(0)));
-      const std::string source = TRY(text(line.field(1)));
+      const std::string destination = TRY(text(line, line.field(0)));
+      const std::string source = TRY(text(line, line.field(1)));
       if (!destination.empty()) TRY(add_copied(destination, source.empty() ? destination : source, architectures, line.number, section->name));
     }
     return {};
@@ -233,7 +238,7 @@ class DriverInfReader {
     if (section == nullptr) return &place->second;
     for (const InfLine& line : section->lines)
       if (line.key) {
-        const std::string key = TRY(text(*line.key));
+        const std::string key = TRY(text(line, *line.key));
         place->second.try_emplace(base::lower_ascii(key), &line);
       }
     return &place->second;
@@ -257,10 +262,10 @@ class DriverInfReader {
       const InfLine* entry = TRY(source_line("sourcedisksfiles", a, source));   // file = disk [, [subfolder] [, size]]
       if (entry == nullptr) continue;   // a list shared by architectures may name files of one of them
       found = true;
-      const std::string disk_id = TRY(text(entry->field(0)));
+      const std::string disk_id = TRY(text(*entry, entry->field(0)));
       const InfLine* disk = TRY(source_line("sourcedisksnames", a, disk_id));   // id = description [, [tag], unused, path]
-      const std::string folder = TRY(text(disk == nullptr ? std::string_view() : disk->field(3)));
-      const std::string subfolder = TRY(text(entry->field(1)));
+      const std::string folder = TRY(disk == nullptr ? Result<std::string>(std::string()) : text(*disk, disk->field(3)));
+      const std::string subfolder = TRY(text(*entry, entry->field(1)));
       CopiedFile file{destination, {}, architectures, line, section, true};
       append_path(file.source, folder);
       append_path(file.source, subfolder);
@@ -286,14 +291,14 @@ class DriverInfReader {
     if (section == nullptr) return {};
     for (const InfLine& line : section->lines) {
       if (!has_key(line, "AddService")) continue;
-      const std::string install = TRY(text(line.field(2)));
+      const std::string install = TRY(text(line, line.field(2)));
       Service service;
-      service.name = TRY(text(line.field(0)));
+      service.name = TRY(text(line, line.field(0)));
       service.line = line.number;
       if (service.name.empty() || install.empty()) continue;
       if (!seen_services_.insert(base::lower_ascii(service.name + "\n" + install)).second) continue;
-      if (const InfLine* start = inf_.line(install, "StartType")) service.start_type = TRY(text(start->field(0)));
-      if (const InfLine* binary = inf_.line(install, "ServiceBinary")) service.binary = TRY(text(binary->field(0)));
+      if (const InfLine* start = inf_.line(install, "StartType")) service.start_type = TRY(text(*start, start->field(0)));
+      if (const InfLine* binary = inf_.line(install, "ServiceBinary")) service.binary = TRY(text(*binary, binary->field(0)));
       out_.services_.push_back(std::move(service));
     }
     return {};

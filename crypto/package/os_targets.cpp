@@ -92,18 +92,21 @@ constexpr std::array kTargets = {
 // The versions of OSAttr, ascending; "5.00" sorts before "5.1" only by this list.
 constexpr std::array<std::string_view, 8> kVersions = {"2:5.00", "2:5.1", "2:5.2", "2:6.0", "2:6.1", "2:6.2", "2:6.3", "2:10.0"};
 
-// How many letters must be inserted, removed or replaced to make one of the other (Levenshtein).
+// How far apart two names are: 2 for each letter inserted, removed or replaced, 1 for two neighbours swapped.
 std::size_t edits(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = std::exchange(row[0], i);
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0U : 1U);
-      diagonal = std::exchange(row[j], std::min({row[j] + 1, row[j - 1] + 1, replaced}));
+  std::vector<std::vector<std::size_t>> cost(a.size() + 1, std::vector<std::size_t>(b.size() + 1));
+  for (std::size_t i = 0; i <= a.size(); ++i) {
+    for (std::size_t j = 0; j <= b.size(); ++j) {
+      if (i == 0 || j == 0) {
+        cost[i][j] = 2 * (i + j);
+        continue;
+      }
+      const std::size_t replaced = cost[i - 1][j - 1] + (a[i - 1] == b[j - 1] ? 0U : 2U);
+      cost[i][j] = std::min({cost[i - 1][j] + 2, cost[i][j - 1] + 2, replaced});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) cost[i][j] = std::min(cost[i][j], cost[i - 2][j - 2] + 1);
     }
   }
-  return row.back();
+  return cost.back().back();
 }
 
 std::string_view nearest_name(std::string_view name) {
