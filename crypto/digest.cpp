@@ -8,6 +8,9 @@
 #include <algorithm>
 #include <variant>
 
+#include "crypto/base/byte_writer.hpp"
+#include "crypto/base/secret_bytes.hpp"
+#include "crypto/base/sha256_blocks.hpp"
 #include "crypto/base/text.hpp"
 
 // mbedTLS 2.28 names the functions that return an error *_ret; 3.x dropped the suffix.
@@ -59,9 +62,54 @@ Result<Digest> Digest::from_bytes(DigestAlgorithm algorithm, ByteView bytes) {
 
 std::string Digest::hex() const { return base::hex(bytes()); }
 
+namespace {
+
+// SHA-256 with the processor's SHA instructions: mbedTLS 2.28 does not use them on x86.
+class FastSha256 {
+ public:
+  FastSha256() = default;
+  FastSha256(const FastSha256&) = delete;
+  FastSha256& operator=(const FastSha256&) = delete;
+  ~FastSha256() { base::wipe(block_); }   // as mbedTLS does: the input may have been secret
+  void update(ByteView bytes) {
+    length_ += bytes.size();
+    if (filled_ > 0) {
+      const std::size_t count = std::min(bytes.size(), block_.size() - filled_);
+      std::copy_n(bytes.begin(), count, block_.begin() + static_cast<std::ptrdiff_t>(filled_));
+      filled_ += count;
+      bytes = bytes.subspan(count);
+      if (filled_ < block_.size()) return;
+      base::sha256_blocks(state_, block_);
+    }
+    const std::size_t whole = bytes.size() / block_.size() * block_.size();
+    if (whole > 0) base::sha256_blocks(state_, bytes.first(whole));
+    const ByteView rest = bytes.subspan(whole);
+    std::copy(rest.begin(), rest.end(), block_.begin());
+    filled_ = rest.size();
+  }
+  // FIPS 180-4 section 5.1.1: a one bit, zeros, and the length in bits end the last block.
+  Bytes finish() {
+    const std::uint64_t bits = length_ * 8;
+    base::ByteWriter padding;
+    padding.u8(0x80).zeros((119 - filled_) % 64).u64be(bits);
+    update(padding.bytes());
+    base::ByteWriter digest;
+    for (const std::uint32_t word : state_) digest.u32be(word);
+    return std::move(digest).bytes();
+  }
+
+ private:
+  base::Sha256State state_ = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+  std::array<std::uint8_t, 64> block_{};
+  std::size_t filled_ = 0;   // bytes of block_ that wait for the rest
+  std::uint64_t length_ = 0;
+};
+
+}  // namespace
+
 struct Hasher::Context {
   DigestAlgorithm algorithm{};
-  std::variant<mbedtls_sha1_context, mbedtls_sha256_context, mbedtls_sha512_context> state;
+  std::variant<mbedtls_sha1_context, mbedtls_sha256_context, mbedtls_sha512_context, FastSha256> state;
 
   explicit Context(DigestAlgorithm wanted) : algorithm(wanted) {
     int error = 0;
@@ -71,6 +119,10 @@ struct Hasher::Context {
         error = COLDSEAL_MBEDTLS_RET(mbedtls_sha1_starts)(&std::get<mbedtls_sha1_context>(state));
         break;
       case DigestAlgorithm::sha256:
+        if (base::has_sha256_instructions()) {
+          state.emplace<FastSha256>();
+          break;
+        }
         mbedtls_sha256_init(&state.emplace<mbedtls_sha256_context>());
         error = COLDSEAL_MBEDTLS_RET(mbedtls_sha256_starts)(&std::get<mbedtls_sha256_context>(state), 0);
         break;
@@ -99,7 +151,9 @@ Hasher::~Hasher() = default;
 
 Hasher& Hasher::update(ByteView bytes) {
   int error = 0;
-  if (auto* sha1 = std::get_if<mbedtls_sha1_context>(&context_->state))
+  if (auto* fast = std::get_if<FastSha256>(&context_->state))
+    fast->update(bytes);
+  else if (auto* sha1 = std::get_if<mbedtls_sha1_context>(&context_->state))
     error = COLDSEAL_MBEDTLS_RET(mbedtls_sha1_update)(sha1, bytes.data(), bytes.size());
   else if (auto* sha256 = std::get_if<mbedtls_sha256_context>(&context_->state))
     error = COLDSEAL_MBEDTLS_RET(mbedtls_sha256_update)(sha256, bytes.data(), bytes.size());
@@ -114,7 +168,9 @@ Digest Hasher::finish() && {
   Digest digest;
   digest.algorithm_ = context_->algorithm;
   int error = 0;
-  if (auto* sha1 = std::get_if<mbedtls_sha1_context>(&context_->state))
+  if (auto* fast = std::get_if<FastSha256>(&context_->state))
+    std::ranges::copy(fast->finish(), digest.bytes_.begin());
+  else if (auto* sha1 = std::get_if<mbedtls_sha1_context>(&context_->state))
     error = COLDSEAL_MBEDTLS_RET(mbedtls_sha1_finish)(sha1, digest.bytes_.data());
   else if (auto* sha256 = std::get_if<mbedtls_sha256_context>(&context_->state))
     error = COLDSEAL_MBEDTLS_RET(mbedtls_sha256_finish)(sha256, digest.bytes_.data());

@@ -101,7 +101,11 @@ Device::Device(std::unique_ptr<Context> context) : context_(std::move(context)) 
 Device::~Device() = default;
 
 Result<std::unique_ptr<Device>> Device::open(const std::string& tcti) {
-  auto opened = TRY(Context::open(tcti));
+  auto context = TRY(Context::open(tcti));
+  return open(std::move(context));
+}
+
+Result<std::unique_ptr<Device>> Device::open(std::unique_ptr<Context> opened) {
   auto device = std::unique_ptr<Device>(new Device(std::move(opened)));
   Context& context = device->context();
   TRY(start(context));

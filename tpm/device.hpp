@@ -24,6 +24,7 @@ class Device {  // keys and officers' functions use it; it must outlive them
   // tcti: where the TPM is, as tss2 writes it: "device:/dev/tpmrm0", "swtpm:path=/run/tpm.sock". Starts the TPM when
   // nobody has, refuses one that lacks what we need, and loads (or, on a new TPM, makes) the storage root key.
   static Result<std::unique_ptr<Device>> open(const std::string& tcti);
+  static Result<std::unique_ptr<Device>> open(std::unique_ptr<Context> context);   // for tpm/ and its tests
   ~Device();
   Device(const Device&) = delete;
   Device& operator=(const Device&) = delete;

@@ -15,15 +15,34 @@ Result<void> check(TSS2_RC code, Step step) {
   return tl::unexpected<base::Error>(explain(code, step));
 }
 
-Result<std::unique_ptr<Context>> Context::open(const std::string& tcti) {
-  // At its higher levels the stack logs whole commands, authorisation values included: whoever sets the
-  // environment must not get at them, and this library must not print.
+namespace {
+
+// At its higher levels the stack logs whole commands, authorisation values included: whoever sets the environment
+// must not get at them, and this library must not print.
+void silence() {
   setenv("TSS2_LOG", "all+none", 1);
   unsetenv("TSS2_LOGFILE");
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Context>> Context::over(TSS2_TCTI_CONTEXT* transport) {
+  silence();
   auto context = std::unique_ptr<Context>(new Context);
-  if (const TSS2_RC code = Tss2_TctiLdr_Initialize(tcti.c_str(), &context->tcti_); code != TSS2_RC_SUCCESS)
+  TRY(check(Esys_Initialize(&context->esys_, transport, nullptr), Step::open));
+  return context;
+}
+
+Result<std::unique_ptr<Context>> Context::open(const std::string& tcti) {
+  silence();
+  TSS2_TCTI_CONTEXT* transport = nullptr;
+  if (const TSS2_RC code = Tss2_TctiLdr_Initialize(tcti.c_str(), &transport); code != TSS2_RC_SUCCESS)
     return fail(Errc::tpm, fmt::format("TPM not reachable at {} (0x{:06x}); check that it is there", tcti, code));
-  TRY(check(Esys_Initialize(&context->esys_, context->tcti_, nullptr), Step::open));
+  auto context = over(transport);
+  if (context)
+    (*context)->tcti_ = transport;
+  else
+    Tss2_TctiLdr_Finalize(&transport);
   return context;
 }
 

@@ -69,6 +69,8 @@ ByteView bytes_of(const Sized& sized) {
 class Context {  // one connection to one TPM
  public:
   static Result<std::unique_ptr<Context>> open(const std::string& tcti);
+  // Over a transport that the caller keeps and that must outlive the context: the tests' own, which misbehave on demand.
+  static Result<std::unique_ptr<Context>> over(TSS2_TCTI_CONTEXT* transport);
   ~Context();
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
@@ -79,7 +81,7 @@ class Context {  // one connection to one TPM
 
  private:
   Context() = default;
-  TSS2_TCTI_CONTEXT* tcti_ = nullptr;
+  TSS2_TCTI_CONTEXT* tcti_ = nullptr;   // when it is ours
   ESYS_CONTEXT* esys_ = nullptr;
   ESYS_TR storage_root_ = ESYS_TR_NONE;
 };

@@ -29,6 +29,11 @@ Result<attest::QuorumTree> tree_of(const Quorum& quorum) {
 constexpr Pace kChipPace{0.1, 1.0};
 constexpr Pace kSoftwarePace{0.002, 0.05};
 
+// By the TPM's clock; a garbled one must not make a request look endless.
+double seconds_between(std::uint64_t started, std::uint64_t ended) {
+  return ended < started ? 0 : static_cast<double>(ended - started) / 1000.0;
+}
+
 }  // namespace
 
 bool Approval::covers(const Digest& digest) const {
@@ -107,8 +112,7 @@ Result<Approval> QuorumKey::approve(const std::string& officer, base::SecretByte
     }
   }
   const std::uint64_t ended = TRY(device.running_ms());
-  state_->pace.seconds_per_ticket =
-      static_cast<double>(ended - started) / 1000.0 / static_cast<double>(approval.entries_.size());
+  state_->pace.seconds_per_ticket = seconds_between(started, ended) / static_cast<double>(approval.entries_.size());
   return approval;
 }
 
@@ -148,7 +152,7 @@ Result<Bytes> QuorumKey::sign(const Digest& digest, std::span<const Approval> ap
   // An interposer or a faulty chip may have signed something else.
   TRY(base::within("signature made by the TPM", state_->public_key.verify(digest, signature)));
   const std::uint64_t ended = TRY(state_->device.running_ms());
-  state_->pace.seconds_per_signature = static_cast<double>(ended - started) / 1000.0;
+  state_->pace.seconds_per_signature = seconds_between(started, ended);
   return signature;
 }
 

@@ -20,6 +20,7 @@
 #include "appliance/courier/serial_watch.hpp"
 #include "appliance/courier/stick_watch.hpp"
 #include "crypto/base/text.hpp"
+#include "usb/files/parcel.hpp"
 #include "usb/files/safe_write.hpp"
 
 namespace {
@@ -67,6 +68,12 @@ bool watch_sticks(const std::vector<std::string>& folders, const courier::Boxes&
   return all_done;
 }
 
+base::Result<void> make_boxes(const courier::Boxes& boxes) {
+  TRY(usb::make_folders(boxes.inbox));
+  TRY(usb::make_folders(boxes.outbox));
+  return usb::remove_unfinished(boxes.inbox);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -96,11 +103,9 @@ int main(int argc, char** argv) {
 
   const fs::path var = fs::path(root) / "var/lib/coldseal";
   const courier::Boxes boxes{var / "inbox", var / "outbox"};
-  for (const fs::path& box : {boxes.inbox, boxes.outbox}) {
-    if (const base::Result<void> made = usb::make_folders(box); !made) {
-      std::fputs(("coldseal-courier: " + made.error().text() + "\n").c_str(), stderr);
-      return 2;
-    }
+  if (const base::Result<void> ready = make_boxes(boxes); !ready) {
+    std::fputs(("coldseal-courier: " + ready.error().text() + "\n").c_str(), stderr);
+    return 2;
   }
 
   std::stop_source stop;

@@ -76,12 +76,15 @@ bool StickWatch::look_at(const Stick& stick, const std::string& id, HandedOver& 
   const Result<void> done = response ? deliver(stick, id) : take(stick, id, handed_over);
   if (!done && !is_there()) return true;   // pulled meanwhile; the next round says so
   if (!done && stop_()) return true;
-  if (done || is_final(done.error().code())) (response ? seen.response : seen.request) = response ? response : request;
+  if (done || is_final(done.error().code())) {
+    (response ? seen.response : seen.request) = response ? response : request;
+  } else {
+    seen.retry_at = now + kRetry;
+  }
   if (done) {
     seen.problem.clear();
     return true;
   }
-  seen.retry_at = now + kRetry;
   if (std::exchange(seen.problem, done.error().text()) != done.error().text())
     say_(mounted_at_.string(), id, (response ? "response not delivered: " : "request not taken: ") + seen.problem);
   return false;

@@ -1,5 +1,6 @@
 // A software TPM of its own for one test or demonstration: its own process, socket and state folder, ended by its own
-// process id. Stops the program when swtpm cannot be started. One client at a time.
+// process id, and at the latest with the thread that started it. Stops the program when swtpm cannot be started. One
+// client at a time.
 #pragma once
 
 #include <sys/types.h>

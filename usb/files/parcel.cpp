@@ -135,7 +135,10 @@ Result<int> take_part_folder(const fs::path& part) {
     ::close(descriptor);
     return fail(Errc::unavailable, fmt::format("{}: the same one is just being received over another cable", shown));
   }
-  for (const fs::directory_entry& left_over : fs::directory_iterator(part, error)) fs::remove_all(left_over.path(), error);
+  for (fs::directory_iterator at(part, error); !error && at != fs::directory_iterator(); at.increment(error)) {
+    fs::remove_all(at->path(), error);
+    if (error) break;
+  }
   if (error) {
     ::close(descriptor);
     return fail(Errc::io, fmt::format("{}: removing what an earlier attempt left: {}", shown, error.message()));
@@ -260,6 +263,26 @@ Result<bool> holds_same_parcel(const ParcelReader& parcel, const fs::path& paren
   const Bytes ours = TRY(parcel.document());
   const Bytes theirs = TRY(there->document());
   return ours == theirs;
+}
+
+Result<void> remove_unfinished(const fs::path& parent) {
+  const Result<Folder> folder = Folder::open(parent);
+  if (!folder) {
+    if (folder.error().code() == Errc::not_found) return {};
+    return tl::unexpected<base::Error>(folder.error());
+  }
+  const auto is_part = [](std::string_view name) {
+    return name.ends_with(".part") && wire::is_request_id(name.substr(0, name.size() - 5));
+  };
+  const std::vector<std::string> parts = TRY(folder->names(limits::kRequestsOnAStick, is_part));
+  for (const std::string& name : parts) {
+    const Result<int> lock = take_part_folder(parent / name);
+    if (!lock) continue;   // somebody is at it
+    std::error_code stays;   // empty, at least
+    fs::remove(parent / name, stays);
+    ::close(*lock);
+  }
+  return {};
 }
 
 Result<void> expect_room_in_inbox(const fs::path& inbox) {

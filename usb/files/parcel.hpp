@@ -105,6 +105,9 @@ base::Result<bool> holds_same_parcel(const ParcelReader& parcel, const std::file
 // Errc::no_space when the file system of `folder` has less room than that; says both numbers.
 base::Result<void> expect_space(const std::filesystem::path& folder, std::uint64_t needed);
 
+// Removes what a crash left of parcels that were being received below parent. Those under way elsewhere stay.
+base::Result<void> remove_unfinished(const std::filesystem::path& parent);
+
 // Errc::unavailable when limits::kRequestsWaiting requests lie there untaken.
 base::Result<void> expect_room_in_inbox(const std::filesystem::path& inbox);
 

@@ -1,5 +1,6 @@
 #include "usb/serial/frame.hpp"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -31,22 +32,18 @@ constexpr std::array<std::uint32_t, 256> kCrcTable = crc_table();
 
 // Consistent Overhead Byte Stuffing (Cheshire and Baker, 1999): no 00 in the result, which follows the delimiter in `out`.
 void stuff(ByteView bytes, Bytes& out) {
-  std::size_t code_at = out.size();
-  out.push_back(0);
-  std::uint8_t code = 1;
-  for (const std::uint8_t byte : bytes) {
-    if (byte != kDelimiter) {
-      out.push_back(byte);
-      ++code;
-    }
-    if (byte == kDelimiter || code == 0xFF) {
-      out[code_at] = code;
-      code_at = out.size();
-      out.push_back(0);
-      code = 1;
-    }
+  constexpr std::size_t kLongestRun = 254;
+  while (true) {
+    const ByteView window = bytes.first(std::min(bytes.size(), kLongestRun));
+    const auto zero = std::find(window.begin(), window.end(), kDelimiter);
+    const auto run = static_cast<std::size_t>(zero - window.begin());
+    out.push_back(static_cast<std::uint8_t>(run + 1));
+    base::append(out, window.first(run));
+    // A full run stands for itself; a shorter one for itself and the zero behind it, or for the end.
+    const bool has_zero = zero != window.end();
+    if (!has_zero && run < kLongestRun) return;
+    bytes = bytes.subspan(run + (has_zero ? 1U : 0U));
   }
-  out[code_at] = code;
 }
 
 Result<Bytes> unstuffed(ByteView stuffed) {
@@ -112,12 +109,14 @@ Bytes encode_frame(const Frame& frame) {
 }
 
 void FrameDecoder::feed(ByteView bytes, std::vector<Frame>& frames) {
-  for (const std::uint8_t byte : bytes) {
-    if (byte != kDelimiter) {
-      if (piece_.size() < kStuffedBytes) piece_.push_back(byte);
-      else skipping_ = true;
-      continue;
-    }
+  while (!bytes.empty()) {
+    const auto end = std::find(bytes.begin(), bytes.end(), kDelimiter);
+    const ByteView run = bytes.first(static_cast<std::size_t>(end - bytes.begin()));
+    const std::size_t room = kStuffedBytes - piece_.size();
+    base::append(piece_, run.first(std::min(run.size(), room)));
+    skipping_ = skipping_ || run.size() > room;
+    if (end == bytes.end()) return;
+    bytes = bytes.subspan(run.size() + 1);
     if (piece_.empty()) continue;
     Result<Frame> frame = skipping_ ? base::fail(base::Errc::too_large, "a frame without an end") : frame_from(piece_);
     if (frame) frames.push_back(std::move(*frame));

@@ -94,7 +94,10 @@ struct Link::Device {
 };
 
 Link::Link(std::unique_ptr<Device> device) : device_(std::move(device)) {}
-Link::~Link() = default;
+Link::~Link() {
+  // Whoever leaves in the middle says so, or the other end would wait for two minutes.
+  if (device_->session.connected()) (void)finish(std::chrono::milliseconds(500));
+}
 
 Result<std::unique_ptr<Link>> Link::open(const std::filesystem::path& device, Role role, std::uint32_t number, Stop stop,
                                          std::uint32_t baud) {
@@ -149,6 +152,7 @@ Result<std::optional<Bytes>> Link::receive(Duration wait) {
 
 Result<void> Link::finish(Duration wait) {
   const Instant until = Device::now() + wait;
+  device_->stop = {};   // a goodbye takes no longer than `wait` in any case
   while (!device_->session.all_acknowledged() && Device::now() < until) TRY(device_->pump(until));
   device_->session.close("finished");
   // The goodbye is on its way when the write it started is done; nobody answers it.

@@ -184,8 +184,6 @@ std::size_t occurrences(const base::Bytes& masked) {
 }
 
 TEST_F(Officers, NoCopyOfAPinOrItsAuthorisationValueStaysInMemory) {
-  const KeyBlob made = must(QuorumKey::create(*device, three, crypto::KeyAlgorithm::ecdsa_p256));
-  QuorumKey key = must(QuorumKey::load(*device, made, three));
   const Officer eve{"eve", 0x0180000F};
   const base::Bytes masked_pin = {0x09, 0x6f, 0x1a, 0x2b, 0x0b, 0x7d, 0x11, 0x77, 0x38, 0x02};
   const auto typed = [&] {   // never in the heap or on the stack as a whole

@@ -1,0 +1,88 @@
+#include "usb/serial/message.hpp"
+
+#include <gtest/gtest.h>
+
+#include "crypto/base/limits.hpp"
+#include "tests/support/parcels.hpp"
+
+namespace serial {
+namespace {
+
+using base::Bytes;
+using base::Errc;
+
+std::vector<Words> one_of_each() {
+  const crypto::Digest digest = crypto::sha256(base::as_bytes("document"));
+  return {Offer{usb::ParcelKind::response, tests::some_id('a'), 123456789, digest},
+          Ready{},
+          FileBegin{"files/a/b.sys", 77},
+          FileData{tests::some_bytes(100, 1)},
+          FileEnd{},
+          Commit{},
+          Accepted{true},
+          Refused{Errc::no_space, "the disk is full"},
+          Abort{Errc::io, "stick pulled"},
+          ListResponses{},
+          ResponseIds{{tests::some_id('1'), tests::some_id('2')}, true},
+          GetResponse{tests::some_id('b')}};
+}
+
+TEST(Message, OfEveryKindIsReadAsItWasWritten) {
+  for (const Words& words : one_of_each()) {
+    const Bytes bytes = encode_words(words);
+    const auto back = decode_words(bytes);
+    ASSERT_TRUE(back) << back.error().text();
+    EXPECT_EQ(back->index(), words.index());
+    EXPECT_EQ(encode_words(*back), bytes);
+  }
+  const auto refused = decode_words(encode_words(Refused{Errc::no_space, "full"}));
+  EXPECT_EQ(std::get<Refused>(*refused).code, Errc::no_space);
+  EXPECT_EQ(std::get<Refused>(*refused).reason, "full");
+  const auto file = decode_words(encode_words(FileBegin{"files/x", 5}));
+  EXPECT_EQ(std::get<FileBegin>(*file).path, "files/x");
+  EXPECT_EQ(std::get<FileBegin>(*file).size, 5U);
+}
+
+TEST(Message, CutShortIsRefused) {
+  for (const Words& words : one_of_each()) {
+    if (std::holds_alternative<FileData>(words)) continue;   // any bytes are data
+    const Bytes bytes = encode_words(words);
+    for (std::size_t length = 0; length < bytes.size(); ++length)
+      EXPECT_FALSE(decode_words(base::ByteView(bytes).first(length))) << "kind " << words.index() << " length " << length;
+  }
+}
+
+TEST(Message, WithBytesBehindItIsRefused) {
+  for (const Words& words : one_of_each()) {
+    if (std::holds_alternative<FileData>(words)) continue;
+    Bytes bytes = encode_words(words);
+    bytes.push_back(0);
+    EXPECT_FALSE(decode_words(bytes)) << "kind " << words.index();
+  }
+}
+
+TEST(Message, OfUnknownKindIsUnsupported) {
+  for (const std::uint8_t kind : Bytes{0, 13, 255}) {
+    const auto words = decode_words(Bytes{kind});
+    ASSERT_FALSE(words);
+    EXPECT_EQ(words.error().code(), Errc::unsupported);
+  }
+}
+
+TEST(Message, WithALengthBeyondItsLimitIsRefusedBeforeAllocating) {
+  Bytes bytes = encode_words(FileBegin{"files/x", 5});
+  bytes[9] = bytes[10] = bytes[11] = bytes[12] = 0xFF;   // kind, 8 bytes of size, then the length of the path
+  EXPECT_FALSE(decode_words(bytes));
+}
+
+TEST(Message, CutsALongReasonAtACharacter) {
+  std::string reason;
+  while (reason.size() < 3000) reason += "\xC3\xA9";   // e with acute accent
+  const auto words = decode_words(encode_words(Refused{Errc::io, "x" + reason}));
+  ASSERT_TRUE(words) << words.error().text();
+  EXPECT_LE(std::get<Refused>(*words).reason.size(), base::limits::kNoteBytes);
+  EXPECT_TRUE(std::get<Refused>(*words).reason.starts_with("x\xC3\xA9"));
+}
+
+}  // namespace
+}  // namespace serial
