@@ -77,6 +77,9 @@ TEST_F(CatalogInterop, OsslsigncodeFindsTheDriverInTheCatalogBeforeAndAfterItIsS
   const auto catalog = formats::Catalog::parse(tests::read_file(dir_ / "sample.cat"));
   const base::MemorySource source(signed_driver);
   EXPECT_NE(catalog->covering(*formats::member_digests(source)), nullptr);
+  tests::write_file(dir_ / "signed.sys", signed_driver);
+  const tests::Outcome after = verify("signed.sys");
+  EXPECT_EQ(after.status, 0) << after.output;
 
   Bytes changed = unsigned_driver;
   changed[0x200] ^= 1;   // its code

@@ -14,6 +14,7 @@
 #include "crypto/formats/catalog.hpp"
 #include "crypto/formats/inf_file.hpp"
 #include "crypto/package/driver_inf.hpp"
+#include "crypto/package/driver_package.hpp"
 #include "crypto/package/inspection.hpp"
 #include "crypto/package/os_targets.hpp"
 #include "tests/support/corpus.hpp"
@@ -208,6 +209,49 @@ TEST(Inf2CatCorpus, EveryCatalogIsRead) {
     ++read;
   }
   EXPECT_GT(read, 50U);
+}
+
+// Version 1 catalogs are not written, but which files, ids and OSes they list follows the same rules: the plan must agree.
+void compare_plan(const fs::path& folder, const std::string& os_list, bool all_members_are_there = true) {
+  const tests::Package files = tests::Package::load(folder);
+  package::InspectionBuilder out;
+  const auto targets = package::os_targets_from_list(os_list);
+  ASSERT_TRUE(targets.has_value()) << targets.error().text();
+  package::DriverPackage::read(files.files(), out).plan_catalogs(*targets, out);
+  const Inspection inspection = std::move(out).finish();
+  EXPECT_EQ(inspection.has_errors(), !all_members_are_there) << errors_of(inspection);
+  ASSERT_FALSE(inspection.catalogs.empty());
+  for (const package::PlannedCatalog& plan : inspection.catalogs) {
+    const auto genuine = Catalog::parse(tests::read_file(folder / plan.path));
+    ASSERT_TRUE(genuine.has_value()) << genuine.error().text();
+    EXPECT_EQ(plan.os, *genuine->attribute("OS")) << folder;
+    EXPECT_EQ(plan.hardware_ids, genuine->hardware_ids()) << folder;
+    for (const package::PlannedMember& member : plan.members) {
+      const auto digests = formats::member_digests(files.source(member.path));
+      ASSERT_TRUE(digests.has_value()) << digests.error().text();
+      const formats::CatalogEntry* entry = genuine->covering(*digests);
+      ASSERT_NE(entry, nullptr) << folder << member.path;
+      EXPECT_EQ(member.file, *entry->attribute("File"));
+      EXPECT_EQ(member.os_attr, *entry->attribute("OSAttr"));
+      EXPECT_EQ(entry->kind, digests->kind);
+    }
+    if (all_members_are_there) {
+      EXPECT_EQ(plan.members.size(), genuine->entries().size()) << folder;
+    }
+  }
+}
+
+TEST(Inf2CatCorpus, OldPackagesArePlannedAsTheirCatalogsSay) {
+  const auto corpus = tests::corpus();
+  if (!corpus) GTEST_SKIP() << tests::kNoCorpus;
+  const fs::path packages = *corpus / "packages";
+  const std::string from_vista =
+      "Vista_X86,Vista_X64,Server2008_X86,Server2008_X64,7_X86,7_X64,Server2008R2_X64,8_X86,8_X64,Server8_X64,6_3_X86,6_3_X64,10_X86,10_X64,Server10_X64";
+  const std::string from_xp = "XP_X86,XP_X64,Server2003_X86,Server2003_X64," + from_vista;
+  for (const std::string_view name : {"chibios", "cube", "cubeorangeplus", "px4fmu", "vrubrain"})
+    compare_plan(packages / ("missionplanner-" + std::string(name)), from_xp);
+  compare_plan(packages / "tap0901-x64", "Vista_X64,Server2008_X64,7_X64,Server2008R2_X64");
+  compare_plan(packages / "pluto-m2k", from_vista, false);   // eight co-installers are not in the package
 }
 
 // Its own catalog is for Windows Vista and 7 (version 1); here it is catalogued anew for Windows 10.
