@@ -247,6 +247,9 @@ TEST_F(Authenticode, TestSignerSaysNoAndWritesNothing) {
   expect_status(2, {"--digest", "sha1", "--in", file("in.sys"), "--out", file("out.sys")});
   expect_status(2, {"--in", file("none.sys"), "--out", file("out.sys")});
   expect_status(2, {"--in", file("in.sys")});
+  tests::write_file(dir_ / "other" / "in.sys", tests::build_pe(tests::driver_description()));
+  expect_status(2, {"--in", file("in.sys"), file("other/in.sys"), "--out-dir", file("both")});
+  EXPECT_FALSE(std::filesystem::exists(dir_ / "both" / "in.sys"));
   expect_status(2, {"--in", file("in.sys"), "--out", file("no-folder") + "/out.sys"});
   expect_status(2, {"--chain", file("leaf.key"), "--in", file("in.sys"), "--out", file("out.sys")});
   expect_status(1, {"--in", file("leaf.pem"), "--out", file("out.sys")});  // neither PE nor catalog

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <string>
@@ -136,20 +137,33 @@ int complain(const base::Error& error, int status) {
   return status;
 }
 
+// One output per input, no two the same.
+Result<std::vector<std::string>> output_names(const Options& options) {
+  if (options.out_dir.empty()) return std::vector<std::string>{options.out};
+  std::error_code error;
+  std::filesystem::create_directories(options.out_dir, error);
+  if (error) return fail(Errc::io, options.out_dir + ": " + error.message());
+  std::vector<std::string> outputs;
+  for (const std::string& in : options.in) {
+    const auto out = std::filesystem::path(options.out_dir) / std::filesystem::path(in).filename();
+    if (std::ranges::find(outputs, out.string()) != outputs.end())
+      return fail(Errc::usage, "two --in files would both become " + out.string());
+    outputs.push_back(out.string());
+  }
+  return outputs;
+}
+
 int run(const Options& options) {
   Result<Setup> setup = set_up(options);
   if (!setup)
     return complain(setup.error(),
                     setup.error().code() == Errc::refused || setup.error().code() == Errc::mismatch ? 1 : 2);
+  const auto outputs = output_names(options);
+  if (!outputs) return complain(outputs.error(), 2);
   int status = 0;
-  for (const std::string& in : options.in) {
-    const std::string out =
-        options.out_dir.empty()
-            ? options.out
-            : (std::filesystem::path(options.out_dir) / std::filesystem::path(in).filename()).string();
-    if (const auto done = sign_file(in, out, options, *setup); !done)
+  for (std::size_t i = 0; i < options.in.size(); ++i)
+    if (const auto done = sign_file(options.in[i], (*outputs)[i], options, *setup); !done)
       status = std::max(status, complain(done.error(), exit_status(done.error().code())));
-  }
   return status;
 }
 
