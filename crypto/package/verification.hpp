@@ -1,6 +1,6 @@
-// Verdicts on signed files: everything that is wrong or notable, not only the first thing. Pure: roots and time are given,
-// nothing is fetched. Timestamps and nested signatures are reported as present and not judged yet, so a signature
-// whose certificate has expired at the given time is reported as expired even if it was timestamped.
+// Verdicts on signed files: everything that is wrong or notable, not only the first thing. Pure: roots and time are
+// given, nothing is fetched. Timestamps and nested signatures are reported as present and not judged yet, so a
+// signature whose certificate has expired at the given time is reported as expired even if it was timestamped.
 #pragma once
 
 #include <optional>
@@ -16,11 +16,11 @@
 namespace package {
 
 struct Verdict {
-  // Findings' ids: pe.not-readable, pe.ambiguous-layout, pe.not-signed, pe.table-malformed, pe.table-stuffed, pe.checksum,
-  // pe.several-entries, pe.digest-mismatch, signature.malformed, signature.form, signature.content-type,
+  // Findings' ids: pe.not-readable, pe.ambiguous-layout, pe.not-signed, pe.table-malformed, pe.table-stuffed,
+  // pe.checksum, pe.several-entries, pe.digest-mismatch, signature.malformed, signature.form, signature.content-type,
   // signature.message-digest, signature.no-certificate, signature.wrong, signature.certificate-order,
-  // signature.key-unsupported, signature.sha1, chain.not-checked, chain.untrusted, chain.validity, chain.use, chain.weak,
-  // chain.unreadable, signature.nested-not-checked, signature.timestamp-not-checked, catalog.not-signed.
+  // signature.key-unsupported, signature.sha1, chain.not-checked, chain.untrusted, chain.validity, chain.use,
+  // chain.weak, chain.unreadable, signature.nested-not-checked, signature.timestamp-not-checked, catalog.not-signed.
   // `file` is empty; the caller knows its name.
   std::vector<Finding> findings;
   std::string signer;                           // subject of the signing certificate, safe to print; empty if unknown
