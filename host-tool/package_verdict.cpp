@@ -35,7 +35,11 @@ void take_verdict(package::Verdict verdict, FileVerdict& file) {
     file.findings.push_back(std::move(finding));
   }
   file.signer = std::move(verdict.signer);
-  if (!verdict.chain.empty()) file.certificate = verdict.chain.front().fingerprint();
+  file.approved_digest = verdict.approved_digest;
+  if (!verdict.chain.empty()) {
+    file.certificate = verdict.chain.front().fingerprint();
+    file.signing_key = crypto::sha256(verdict.chain.front().public_key_der());
+  }
 }
 
 void add_finding(FileVerdict& file, std::string id, Severity severity, std::string cause, std::string remedy) {

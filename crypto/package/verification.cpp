@@ -128,8 +128,8 @@ void judge_signature(const cms::SignedData& data, const Trust& trust, Verdict& v
   const auto key = leaf->public_key();
   if (!key) {
     report.error("signature.key-unsupported", key.error().text(), "sign with RSA of 2048 to 4096 bits, P-256 or P-384");
-  } else {
-    report.expect(data.expect_signature(signer, *key), "signature.wrong", std::string(kGetAnother));
+  } else if (report.expect(data.expect_signature(signer, *key), "signature.wrong", std::string(kGetAnother))) {
+    verdict.approved_digest = crypto::digest_of(signer.digest_algorithm, signer.signed_attributes_der);
   }
   judge_chain(data, *leaf, trust, verdict);
 }

@@ -27,6 +27,7 @@ struct Verdict {
   std::vector<crypto::Certificate> chain;       // leaf first, as far as it was built
   std::optional<crypto::Digest> file_digest;    // the Authenticode digest of the image; of a catalog, none
   std::optional<crypto::Digest> signed_digest;  // messageDigest's algorithm and value: what the signature vouches for
+  std::optional<crypto::Digest> approved_digest;   // of the signed attributes: what the key signed, and officers approved
   bool valid() const;                           // no finding is an error
 };
 
