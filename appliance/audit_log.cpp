@@ -120,7 +120,7 @@ Result<AuditLine> AuditLog::append(AuditEvent event, const std::string& request,
   if (auto written = write_whole(descriptor_, text + "\n"); !written) {
     // What did reach the disk must not stand there as half a line before the next one.
     if (ftruncate(descriptor_, static_cast<off_t>(size_)) != 0)
-      base::stop("the audit log could neither be written nor restored", std::source_location::current());
+      base::stop("the audit log could neither be written nor restored");
     return tl::unexpected<base::Error>(written.error());
   }
   transparency::AuditChain check = chain_;

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <initializer_list>
 
+#include "crypto/base/byte_writer.hpp"
 #include "crypto/base/limits.hpp"
 #include "crypto/base/text.hpp"
 #include "usb/files/safe_write.hpp"
@@ -101,6 +102,18 @@ Result<std::vector<Submitter>> load_submitters(const Layout& layout) {
 }
 
 }  // namespace
+
+crypto::Digest profile_digest(const Profile& profile, const std::vector<crypto::Certificate>& chain) {
+  base::ByteWriter text;
+  text.put_counted(base::as_bytes(profile.name)).put_counted(base::as_bytes(profile.key_class));
+  for (const wire::Operation operation : profile.operations)
+    text.put_counted(base::as_bytes(wire::operation_name(operation)));
+  text.put_counted({});
+  for (const std::string& submitter : profile.submitters) text.put_counted(base::as_bytes(submitter));
+  text.put_counted({});
+  for (const crypto::Certificate& certificate : chain) text.put_counted(certificate.fingerprint().bytes());
+  return crypto::sha256(text.bytes());
+}
 
 bool is_plain_name(std::string_view name) {
   return !name.empty() && name.size() <= base::limits::kNameBytes &&

@@ -36,7 +36,9 @@ Section request_section(const RequestRecord& record, const wire::Request& reques
   std::vector<std::string> operations;
   for (const wire::Operation operation : request.operations) operations.emplace_back(wire::operation_name(operation));
   Section section{"Request", {}};
+  const auto id = base::from_hex(record.id);
   section.lines = {fmt::format("id            {}", record.id),
+                   fmt::format("in words      {}", id ? base::fingerprint_words(*id) : ""),
                    fmt::format("submitted by  {}", printable(record.submitter)),
                    fmt::format("profile       {}", printable(request.profile)),
                    fmt::format("for           {}", joined(request.os_targets)),
@@ -122,7 +124,8 @@ Document review_of(const RequestRecord& record, const SpooledRequest& spooled, c
         fmt::format("certificate   {}", identity.leaf().subject()),
         fmt::format("valid until   {}", base::rfc3339(identity.leaf().not_after())),
         fmt::format("key name      {}", base::hex(key_class.key_name))}});
-  document.sections.push_back({"Signing set", {set.words(), set.fingerprint().hex()}});
+  document.sections.push_back(
+      {"Signing set: everything above in words, as the receipt will say it", {set.words(), set.fingerprint().hex()}});
   return document;
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "crypto/base/limits.hpp"
@@ -24,21 +25,22 @@ using transparency::OutputOperation;
 namespace {
 
 struct MeasuredFile {
-  formats::MemberDigests digests;
+  std::optional<formats::MemberDigests> digests;   // of PE files and of catalogs' members
   std::optional<formats::PeImage> image;   // of a PE
   std::optional<formats::PeMeasurement> measurement;
 };
 
 // Digests of one file as it lies in the spool now, held against the manifest.
-Result<MeasuredFile> measure(const SpooledRequest& spooled, const wire::FileEntry& entry) {
+Result<MeasuredFile> measure(const SpooledRequest& spooled, const wire::FileEntry& entry, bool is_member) {
   const usb::FileSource source = TRY(usb::FileSource::open(spooled.file(entry.path)));
   const crypto::Digest flat = TRY(crypto::digest_of(DigestAlgorithm::sha256, source));
   if (source.size() != entry.size || flat != entry.sha256)
     return fail(Errc::mismatch, "the spooled file is not what the manifest says");
   const bool is_pe = TRY(formats::looks_like_pe(source));
   if (!is_pe) {
-    const formats::MemberDigests digests = TRY(formats::member_digests(source));
-    return MeasuredFile{digests, {}, {}};
+    MeasuredFile file;
+    if (is_member) file.digests = TRY(formats::member_digests(source));
+    return file;
   }
   formats::PeImage image = TRY(formats::PeImage::parse(source));
   constexpr DigestAlgorithm kBoth[] = {DigestAlgorithm::sha1, DigestAlgorithm::sha256};
@@ -59,7 +61,7 @@ Result<base::Bytes> encode_catalog(const package::PlannedCatalog& planned, const
     const auto file = measured.find(member.path);
     if (file == measured.end())
       return fail(Errc::refused, fmt::format("member \"{}\" is not a file of the request", base::printable(member.path)));
-    content.members.push_back({member.file, member.os_attr, file->second.digests});
+    content.members.push_back({member.file, member.os_attr, *file->second.digests});
   }
   if (content.members.empty()) return fail(Errc::refused, "the catalog would have no members");
   return formats::encode_ctl(content);
@@ -106,9 +108,19 @@ Result<SigningPlan> SigningPlan::make(const SpooledRequest& spooled, const packa
                                       const KeyClass& key_class, const crypto::SigningIdentity& identity,
                                       const crypto::Digest& profile) {
   const wire::Request& request = spooled.request;
+  PlannedCatalogs catalogs;
+  if (has(request.operations, wire::Operation::catalog))
+    for (const package::PlannedCatalog& planned : inspection.catalogs) catalogs.push_back(&planned);
+  std::sort(catalogs.begin(), catalogs.end(), [](const auto* a, const auto* b) { return a->path < b->path; });
+
+  std::set<std::string> members;
+  for (const package::PlannedCatalog* const planned : catalogs)
+    for (const package::PlannedMember& member : planned->members) members.insert(member.path);
   std::map<std::string, MeasuredFile> measured;
-  for (const wire::FileEntry& entry : request.files)
-    measured.emplace(entry.path, TRY(base::within(entry.path, measure(spooled, entry))));
+  for (const wire::FileEntry& entry : request.files) {
+    MeasuredFile file = TRY(base::within(entry.path, measure(spooled, entry, members.contains(entry.path))));
+    measured.emplace(entry.path, std::move(file));
+  }
 
   SigningPlan plan;
   plan.set_.key_name = key_class.key_name;
@@ -117,11 +129,6 @@ Result<SigningPlan> SigningPlan::make(const SpooledRequest& spooled, const packa
     plan.set_.items.push_back({item.path, std::string(transparency::kPrimarySlot), item.data.to_be_signed()});
     plan.items_.push_back(std::move(item));
   };
-
-  PlannedCatalogs catalogs;
-  if (has(request.operations, wire::Operation::catalog))
-    for (const package::PlannedCatalog& planned : inspection.catalogs) catalogs.push_back(&planned);
-  std::sort(catalogs.begin(), catalogs.end(), [](const auto* a, const auto* b) { return a->path < b->path; });
 
   for (const wire::FileEntry& entry : request.files) {
     if (is_made_anew(catalogs, entry.path)) continue;
@@ -133,7 +140,7 @@ Result<SigningPlan> SigningPlan::make(const SpooledRequest& spooled, const packa
       continue;
     }
     cms::UnsignedData data = TRY(base::within(
-        entry.path, cms::UnsignedData::prepare(formats::pe_content(file.digests.sha256), {}, identity)));
+        entry.path, cms::UnsignedData::prepare(formats::pe_content(file.digests->sha256), {}, identity)));
     add({entry.path, std::move(data), file.image, file.measurement});
   }
 

@@ -85,8 +85,9 @@ Result<ConsoleAnswer> Workflow::enter_pin(const std::string& officer, base::Secr
   if (sitting_ == nullptr) return fail(Errc::refused, "no request is being approved; begin again");
   const std::string id = sitting_->id();
   if (const Result<void> approved = sitting_->approve(officer, std::move(pin)); !approved) {
-    TRY(record(AuditEvent::approval_failed, id, {{"officer", officer}, {"reason", approved.error().text()}}));
-    note(id, fmt::format("{}: {}", officer, approved.error().text()));
+    const std::string name = name_to_record(sitting_->key_class(), officer);
+    TRY(record(AuditEvent::approval_failed, id, {{"officer", name}, {"reason", approved.error().text()}}));
+    note(id, fmt::format("{}: {}", name, approved.error().text()));
     when_tpm_fails(approved.error());
     return tl::unexpected<base::Error>(approved.error());
   }
@@ -131,7 +132,8 @@ Result<Done> Workflow::reject(const std::string& id, const std::string& officer,
   const Profile* const profile = TRY(settings_.configuration.profile(known->profile));
   const KeyClass key_class = TRY(KeyClass::load(settings_.layout, profile->key_class));
   if (const Result<void> proved = prove_officer(key_class, officer, std::move(pin)); !proved) {
-    TRY(record(AuditEvent::approval_failed, id, {{"officer", officer}, {"reason", proved.error().text()}}));
+    TRY(record(AuditEvent::approval_failed, id,
+               {{"officer", name_to_record(key_class, officer)}, {"reason", proved.error().text()}}));
     when_tpm_fails(proved.error());
     return tl::unexpected<base::Error>(proved.error());
   }

@@ -97,6 +97,7 @@ class Workflow {
                                       std::vector<transparency::OutputFile> outputs) const;
   static void describe_findings(transparency::Receipt& receipt, const std::vector<package::Finding>& findings);
   static crypto::Digest outputs_digest(const std::vector<transparency::OutputFile>& outputs);
+  static std::string name_to_record(const KeyClass& key_class, const std::string& typed);
   Approval sitting_view() const;
   using Moment = std::chrono::steady_clock::time_point;
   bool is_due(Moment again_at) const { return settings_.clock->steady() >= again_at; }

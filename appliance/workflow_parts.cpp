@@ -63,6 +63,8 @@ Result<std::unique_ptr<Workflow>> Workflow::start(Settings settings) {
   for (const transparency::AuditLine& line : opened.lines)
     TRY(base::within("audit log", workflow->book_.apply(line)));
   TRY(workflow->put_right_after_restart());
+  // So that every screen says from the start what kind of TPM this is; without one, requests are still taken in.
+  if (const Result<tpm::Device*> device = workflow->custody_.device(); !device) workflow->note("", device.error().text());
   return workflow;
 }
 
@@ -177,11 +179,11 @@ WaitingList Workflow::waiting() const {
   WaitingList list;
   list.banner = banner_of(settings_.configuration.name, custody_.kind());
   for (const RequestRecord* const record : book_.in_state(RequestState::waiting)) {
-    const auto fingerprint = base::from_hex(record->signing_set);
+    const auto id = base::from_hex(record->id);
     list.requests.push_back({record->id,
                              fmt::format("{}  from {}, profile {}, received {}", record->id.substr(0, 8), record->submitter,
                                          record->profile, base::rfc3339(record->received_at)),
-                             fingerprint && fingerprint->size() == 32 ? base::fingerprint_words(*fingerprint) : ""});
+                             id ? base::fingerprint_words(*id) : ""});
   }
   return list;
 }
@@ -206,7 +208,8 @@ Result<Workflow::Prepared> Workflow::prepare(const std::string& id, package::Ins
   crypto::SigningIdentity identity = TRY(key_class.identity());
   TRY(identity.expect_valid_at(settings_.clock->now()));
   SigningPlan plan =
-      TRY(SigningPlan::make(spooled, inspection, key_class, identity, settings_.configuration.digest));
+      TRY(SigningPlan::make(spooled, inspection, key_class, identity,
+                                         profile_digest(*profile, identity.chain())));
   return Prepared{std::move(spooled), std::move(inspection), std::move(key_class), std::move(identity), std::move(plan)};
 }
 
@@ -224,8 +227,17 @@ Result<Document> Workflow::review(const std::string& id) {
   const RequestRecord* const known = TRY(waiting_request(id));
   const Prepared prepared = TRY(prepare_as_inspected(*known));
   TRY(record(AuditEvent::review_opened, id, {}));
-  return review_of(*known, prepared.spooled, prepared.inspection, prepared.key_class, prepared.identity,
-                   prepared.plan.set());
+  Document document = review_of(*known, prepared.spooled, prepared.inspection, prepared.key_class, prepared.identity,
+                                prepared.plan.set());
+  document.sections.insert(document.sections.begin(), {banner_of(settings_.configuration.name, custody_.kind()), {}});
+  return document;
+}
+
+// What was typed where a name was asked for may be a PIN: only names of officers are written down.
+std::string Workflow::name_to_record(const KeyClass& key_class, const std::string& typed) {
+  const auto& officers = key_class.quorum.officers;
+  const bool known = std::any_of(officers.begin(), officers.end(), [&](const tpm::Officer& officer) { return officer.name == typed; });
+  return known ? typed : "not an officer of the key class";
 }
 
 Approval Workflow::sitting_view() const {
@@ -240,7 +252,8 @@ Result<void> Workflow::prove_officer(const KeyClass& key_class, const std::strin
       tpm::Device* const device = TRY(custody_.device());
       return tpm::prove_officer(*device, officer, pin);
     }
-  return fail(Errc::not_found, fmt::format("{} is not an officer of key class \"{}\"", base::printable(name), key_class.name));
+  return fail(Errc::not_found, fmt::format("no officer of that name among the {} of key class \"{}\"",
+                                           key_class.quorum.officers.size(), key_class.name));
 }
 
 Result<transparency::Receipt> Workflow::receipt_of(const std::string& id) {

@@ -150,7 +150,7 @@ std::string_view file_kind_name(FileKind kind) {
     case FileKind::other:
       return "file";
   }
-  base::stop("no such kind of file", std::source_location::current());
+  base::stop("no such kind of file");
 }
 
 std::string_view member_state_name(MemberVerdict::State state) {
@@ -162,7 +162,7 @@ std::string_view member_state_name(MemberVerdict::State state) {
     case MemberVerdict::State::missing:
       return "missing";
   }
-  base::stop("no such state of a member", std::source_location::current());
+  base::stop("no such state of a member");
 }
 
 bool PackageVerdict::valid() const {

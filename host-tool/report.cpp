@@ -22,7 +22,7 @@ std::string_view severity_name(Severity severity) {
     case Severity::error:
       return "error";
   }
-  base::stop("no such severity", std::source_location::current());
+  base::stop("no such severity");
 }
 
 bool has_errors(const std::vector<Finding>& findings) {

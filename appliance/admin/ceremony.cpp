@@ -83,6 +83,7 @@ Result<void> make_receipt_key(const Layout& layout, tpm::Device& device, Termina
   const std::unique_ptr<tpm::ReceiptKey> key = TRY(tpm::ReceiptKey::load(device, blob));
   TRY(StoredReceiptKey{blob, key->public_key()}.save(layout));
   terminal.show(fmt::format("receipt key made: {}", key->public_key().keyid()));
+  terminal.show(fmt::format("as words: {}", base::fingerprint_words(crypto::sha256(key->public_key().der()).bytes())));
   terminal.show(fmt::format("its public half, for whoever checks receipts: {}", (layout.receipt_key() / "key.pem").string()));
   return {};
 }
@@ -150,6 +151,19 @@ Result<void> request_certificate(const Layout& layout, Custody& custody, const s
   return {};
 }
 
+Result<void> unlock(const Layout& layout, Custody& custody, const std::string& name, const std::string& officer,
+                    Terminal& terminal) {
+  const KeyClass key_class = TRY(KeyClass::load(layout, name));
+  tpm::Device* const device = TRY(custody.device());
+  for (const tpm::Officer& known : key_class.quorum.officers) {
+    if (known.name != officer) continue;
+    TRY(tpm::unlock_officer(*device, known));
+    terminal.show(fmt::format("{} is unlocked: {} tries, the same PIN", officer, tpm::kPinTries));
+    return {};
+  }
+  return fail(Errc::not_found, fmt::format("{} is not an officer of key class \"{}\"", printable(officer), name));
+}
+
 Result<void> enrol_submitter(const Layout& layout, const std::string& name, const std::string& key_file, Terminal& terminal) {
   if (!is_plain_name(name))
     return fail(Errc::usage, fmt::format("submitter \"{}\": lower-case letters, digits, - and _ only", printable(name)));
@@ -170,10 +184,11 @@ Result<void> enrol_submitter(const Layout& layout, const std::string& name, cons
 
 Result<void> show_status(const Layout& layout, Custody& custody, Terminal& terminal) {
   tpm::Device* const device = TRY(custody.device());
-  TRY(custody.receipt_key());
+  const tpm::ReceiptKey* const receipt_key = TRY(custody.receipt_key());
   terminal.show(fmt::format("TPM            {}", custody.kind()));
   terminal.show("mode           development: firmware not measured");
   terminal.show(fmt::format("receipt key    {}", custody.receipt_keyid()));
+  terminal.show(fmt::format("  as words     {}", base::fingerprint_words(crypto::sha256(receipt_key->public_key().der()).bytes())));
   const base::Time now = SystemClock().now();
   std::error_code ignored;
   for (const auto& entry : std::filesystem::directory_iterator(layout.keys(), ignored)) {

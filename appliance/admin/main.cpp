@@ -75,6 +75,11 @@ int main(int argc, char** argv) {
   submitter->add_option("NAME", name, "how this appliance calls them; a profile's submitters list names them")->required();
   submitter->add_option("KEY", key_file, "PEM file made by coldseal key create (K.pub.pem)")->required();
 
+  std::string officer;
+  CLI::App* const unlock = app.add_subcommand("unlock", "let a blocked officer try again; the PIN does not change");
+  unlock->add_option("--key-class", key_class, "whose officer")->required();
+  unlock->add_option("OFFICER", officer, "who is blocked")->required();
+
   CLI::App* const status = app.add_subcommand("status", "TPM, officers, keys and certificates");
   try {
     app.parse(argc, argv);
@@ -91,6 +96,10 @@ int main(int argc, char** argv) {
     });
   if (*certificate) done = install_certificate(layout, key_class, chain, terminal);
   if (*submitter) done = appliance::enrol_submitter(layout, name, key_file, terminal);
+  if (*unlock)
+    done = with_tpm(layout, [&](appliance::Custody& custody) {
+      return appliance::unlock(layout, custody, key_class, officer, terminal);
+    });
   if (*status)
     done = with_tpm(layout, [&](appliance::Custody& custody) { return appliance::show_status(layout, custody, terminal); });
   if (done) return 0;

@@ -141,7 +141,11 @@ Result<void> ConsoleSession::run() {
 
 Result<void> ConsoleSession::read_request(const WaitingRequest& request) {
   const ConsoleAnswer answer = TRY(answer_to(AskRequest{request.id}));
-  if (show_refusal(answer)) return {};
+  if (show_refusal(answer)) {   // what cannot be shown cannot be approved, but it can be sent back
+    const std::string typed = TRY(terminal_->ask("r to reject it, Enter to go back: "));
+    if (typed == "r") TRY(reject(request));
+    return {};
+  }
   const auto* const document = std::get_if<Document>(&answer);
   if (document == nullptr) return fail(Errc::malformed, "coldseald answered something else than the request");
   for (const Section& section : document->sections) {

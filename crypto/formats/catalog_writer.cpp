@@ -45,7 +45,7 @@ Bytes indirect_data(const MemberDigests& digests) {
     case MemberKind::flat:
       return spc_indirect_data(oids::kSpcLink, empty_link(), digests.sha256);
   }
-  base::stop("no such member kind", std::source_location::current());
+  base::stop("no such member kind");
 }
 
 Result<Bytes> bmp_string(std::string_view text) {

@@ -74,7 +74,7 @@ std::string_view member_kind_name(MemberKind kind) {
     case MemberKind::flat:
       return "flat";
   }
-  base::stop("no such member kind", std::source_location::current());
+  base::stop("no such member kind");
 }
 
 Result<MemberDigests> member_digests(const base::ByteSource& file) {
