@@ -64,16 +64,27 @@ Result<Profile> parse_profile(const toml::table& table) {
   TRY(expect_only(table, where, {"name", "key_class", "operations", "submitters"}));
   profile.key_class = TRY(name_at(table, where, "key_class"));
   profile.submitters = TRY(list_at(table, where, "submitters"));
+  for (const std::string& submitter : profile.submitters)
+    if (!is_plain_name(submitter))
+      return fail(Errc::malformed, fmt::format("{}: submitter \"{}\": lower-case letters, digits, - and _ only", where,
+                                               base::printable(submitter)));
   const std::vector<std::string> operations = TRY(list_at(table, where, "operations"));
-  for (const std::string& operation : operations)
-    profile.operations.push_back(TRY(base::within(where, wire::operation_from_name(operation))));
+  for (const std::string& name : operations) {
+    const wire::Operation operation = TRY(base::within(where, wire::operation_from_name(name)));
+    if (std::find(profile.operations.begin(), profile.operations.end(), operation) != profile.operations.end())
+      return fail(Errc::malformed, fmt::format("{}: operation \"{}\" is there twice", where, name));
+    profile.operations.push_back(operation);
+  }
   return profile;
 }
 
 Result<std::vector<Submitter>> load_submitters(const Layout& layout) {
   std::vector<Submitter> submitters;
   std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(layout.submitters(), error)) {
+  std::filesystem::directory_iterator entries(layout.submitters(), error);
+  if (error && error != std::errc::no_such_file_or_directory)
+    return fail(Errc::io, fmt::format("{}: {}", layout.submitters().string(), error.message()));
+  for (const auto& entry : entries) {
     const std::string name = entry.path().stem().string();
     if (entry.path().extension() != ".pem" || !is_plain_name(name)) continue;
     const base::Bytes pem = TRY(usb::read_file(entry.path(), base::limits::kPemBytes));
@@ -81,6 +92,11 @@ Result<std::vector<Submitter>> load_submitters(const Layout& layout) {
     submitters.push_back({name, std::move(key)});
   }
   std::sort(submitters.begin(), submitters.end(), [](const Submitter& a, const Submitter& b) { return a.name < b.name; });
+  for (auto a = submitters.begin(); a != submitters.end(); ++a)
+    for (auto b = a + 1; b != submitters.end(); ++b)
+      if (a->key == b->key)
+        return fail(Errc::malformed, fmt::format("{}: {} and {} have the same key, so nobody could tell their requests apart",
+                                                 layout.submitters().string(), a->name, b->name));
   return submitters;
 }
 

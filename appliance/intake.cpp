@@ -34,7 +34,7 @@ Result<void> expect_allowed(const Profile& profile, const std::string& submitter
 // The inbox holds exactly the manifest's files.
 Result<void> expect_same_files(const std::filesystem::path& folder, const wire::Request& request) {
   std::vector<usb::FoundFile> found;
-  if (std::filesystem::exists(folder)) found = TRY(usb::files_below(folder));
+  if (is_there(folder)) found = TRY(usb::files_below(folder));
   std::set<std::string> present;
   for (const usb::FoundFile& file : found) present.insert(file.path);
   for (const wire::FileEntry& entry : request.files)

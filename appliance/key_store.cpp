@@ -76,7 +76,7 @@ std::string quorum_text(const tpm::Quorum& quorum) {
 Result<KeyClass> KeyClass::load(const Layout& layout, const std::string& name) {
   if (!is_plain_name(name)) return fail(Errc::usage, fmt::format("\"{}\" is not the name of a key class", base::printable(name)));
   const std::filesystem::path folder = layout.key_class(name);
-  if (!std::filesystem::exists(folder / "key.public"))
+  if (!is_there(folder / "key.public"))
     return fail(Errc::not_found, fmt::format("there is no key class \"{}\"; coldseal-admin provision makes one", name));
   tpm::KeyBlob blob = TRY(load_blob(folder));
   crypto::PublicKey key = TRY(load_public_key(folder));
@@ -85,7 +85,7 @@ Result<KeyClass> KeyClass::load(const Layout& layout, const std::string& name) {
   const base::Bytes name_file = TRY(usb::read_file(folder / "key.name", kBlobBytes));
   base::Bytes key_name = TRY(base::from_hex(base::trim(base::as_text(name_file))));
   KeyClass key_class{name, std::move(blob), std::move(quorum), std::move(key_name), std::move(key), {}};
-  if (std::filesystem::exists(folder / "chain.pem")) {
+  if (is_there(folder / "chain.pem")) {
     const base::Bytes pem = TRY(usb::read_file(folder / "chain.pem", base::limits::kPemBytes));
     key_class.chain = TRY(base::within((folder / "chain.pem").string(), crypto::certificates_from_pem(base::as_text(pem))));
   }

@@ -69,13 +69,34 @@ bool has(const std::vector<wire::Operation>& operations, wire::Operation wanted)
   return std::find(operations.begin(), operations.end(), wanted) != operations.end();
 }
 
-// Where a catalog may go: a path of the package that is free, or holds the catalog that is made anew.
-Result<void> expect_catalog_path(const std::string& path, const wire::Request& request) {
-  TRY(wire::expect_package_path(path));
-  if (!path.ends_with(".cat")) return fail(Errc::refused, "a catalog's name ends in .cat");
-  std::vector<std::string> paths{path};
+// The signature is over the file as it was measured before the approval; the spool may have changed since.
+Result<void> expect_what_was_approved(const std::filesystem::path& file, const formats::PeMeasurement& measured) {
+  constexpr DigestAlgorithm kWanted[] = {DigestAlgorithm::sha256};
+  const usb::FileSource source = TRY(usb::FileSource::open(file));
+  const formats::PeImage image = TRY(formats::PeImage::parse(source));
+  const formats::PeMeasurement there = TRY(image.measure(source, kWanted));
+  if (there.digest(DigestAlgorithm::sha256) != measured.digest(DigestAlgorithm::sha256))
+    return fail(Errc::mismatch, "the spooled file was changed after it was approved");
+  return {};
+}
+
+using PlannedCatalogs = std::vector<const package::PlannedCatalog*>;
+
+bool is_made_anew(const PlannedCatalogs& catalogs, const std::string& path) {
+  return std::any_of(catalogs.begin(), catalogs.end(),
+                     [&](const auto* planned) { return base::equal_ignoring_case(planned->path, path); });
+}
+
+// Where catalogs may go: paths of the package that are free, or hold the catalog that is made anew.
+Result<void> expect_catalog_paths(const PlannedCatalogs& catalogs, const wire::Request& request) {
+  std::vector<std::string> paths;
+  for (const package::PlannedCatalog* const planned : catalogs) {
+    if (!planned->path.ends_with(".cat"))
+      return fail(Errc::refused, fmt::format("{}: a catalog's name ends in .cat", base::printable(planned->path)));
+    paths.push_back(planned->path);
+  }
   for (const wire::FileEntry& file : request.files)
-    if (!base::equal_ignoring_case(file.path, path)) paths.push_back(file.path);
+    if (!is_made_anew(catalogs, file.path)) paths.push_back(file.path);
   return wire::expect_distinct_paths(paths);
 }
 
@@ -97,16 +118,13 @@ Result<SigningPlan> SigningPlan::make(const SpooledRequest& spooled, const packa
     plan.items_.push_back(std::move(item));
   };
 
-  std::vector<const package::PlannedCatalog*> catalogs;
+  PlannedCatalogs catalogs;
   if (has(request.operations, wire::Operation::catalog))
     for (const package::PlannedCatalog& planned : inspection.catalogs) catalogs.push_back(&planned);
   std::sort(catalogs.begin(), catalogs.end(), [](const auto* a, const auto* b) { return a->path < b->path; });
 
   for (const wire::FileEntry& entry : request.files) {
-    const bool is_replaced = std::any_of(catalogs.begin(), catalogs.end(), [&](const auto* planned) {
-      return base::equal_ignoring_case(planned->path, entry.path);
-    });
-    if (is_replaced) continue;
+    if (is_made_anew(catalogs, entry.path)) continue;
     MeasuredFile& file = measured.at(entry.path);
     const bool is_signed = file.image && file.image->is_signed();
     if (!file.image || is_signed || !has(request.operations, wire::Operation::embed)) {
@@ -119,8 +137,8 @@ Result<SigningPlan> SigningPlan::make(const SpooledRequest& spooled, const packa
     add({entry.path, std::move(data), file.image, file.measurement});
   }
 
+  TRY(expect_catalog_paths(catalogs, request));
   for (const package::PlannedCatalog* planned : catalogs) {
-    TRY(base::within(base::printable(planned->path), expect_catalog_path(planned->path, request)));
     base::Bytes list = TRY(base::within(planned->path, encode_catalog(*planned, request, measured)));
     cms::UnsignedData data = TRY(base::within(
         planned->path, cms::UnsignedData::prepare({der::oids::kCertificateTrustList, std::move(list)}, {}, identity)));
@@ -139,35 +157,58 @@ std::vector<crypto::Digest> SigningPlan::digests() const {
   return digests;
 }
 
+Result<void> SigningPlan::write_item(const SpooledRequest& spooled, const Item& item, base::ByteView signed_data,
+                                     const std::filesystem::path& to, std::vector<transparency::OutputFile>& outputs) {
+  if (!item.image) {
+    const crypto::Digest written = TRY(usb::write_file(to, signed_data));
+    outputs.push_back({item.path, written, OutputOperation::catalog_signed});
+    return {};
+  }
+  const usb::FileSource source = TRY(usb::FileSource::open(spooled.file(item.path)));
+  usb::FileWriter writer = TRY(usb::FileWriter::create(to));
+  TRY(base::within(item.path, formats::write_signed(source, *item.image, *item.measurement, signed_data, writer)));
+  const crypto::Digest written = TRY(writer.commit());
+  TRY(base::within(item.path, expect_what_was_approved(to, *item.measurement)));
+  outputs.push_back({item.path, written, OutputOperation::embedded});
+  return {};
+}
+
+Result<void> SigningPlan::write_copy(const SpooledRequest& spooled, const Copied& copied, const std::filesystem::path& to,
+                                     std::vector<transparency::OutputFile>& outputs) {
+  const usb::FileSource source = TRY(usb::FileSource::open(spooled.file(copied.path)));
+  const crypto::Digest written = TRY(usb::copy_file(source, to));
+  if (written != copied.sha256) return fail(Errc::mismatch, fmt::format("{}: changed while it was copied", copied.path));
+  outputs.push_back({copied.path, written, copied.operation});
+  return {};
+}
+
 Result<std::vector<transparency::OutputFile>> SigningPlan::carry_out(
     const SpooledRequest& spooled, const std::filesystem::path& folder,
     const std::function<Result<base::Bytes>(const crypto::Digest&)>& sign) const {
-  std::vector<transparency::OutputFile> outputs;
+  struct Write {
+    const Item* item = nullptr;   // or
+    const Copied* copied = nullptr;
+    base::Bytes signed_data;
+  };
+  // By path: a file is written as "<path>.part" first, which must never be another file of the response that is there
+  // already. In ascending order it comes later.
+  std::map<std::string, Write> writes;
   for (const Item& item : items_) {
     const base::Bytes signature = TRY(base::within(item.path, sign(item.data.to_be_signed())));
-    const base::Bytes signed_data = TRY(base::within(item.path, item.data.with_signature(signature)));
-    const std::filesystem::path to = folder / item.path;
+    base::Bytes signed_data = TRY(base::within(item.path, item.data.with_signature(signature)));
+    writes.emplace(item.path, Write{&item, nullptr, std::move(signed_data)});
+  }
+  for (const Copied& copied : copied_) writes.emplace(copied.path, Write{nullptr, &copied, {}});
+  std::vector<transparency::OutputFile> outputs;
+  for (const auto& [path, write] : writes) {
+    const std::filesystem::path to = folder / path;
     TRY(usb::make_folders(to.parent_path()));
-    if (!item.image) {
-      const crypto::Digest written = TRY(usb::write_file(to, signed_data));
-      outputs.push_back({item.path, written, OutputOperation::catalog_signed});
-      continue;
+    if (write.item != nullptr) {
+      TRY(write_item(spooled, *write.item, write.signed_data, to, outputs));
+    } else {
+      TRY(write_copy(spooled, *write.copied, to, outputs));
     }
-    const usb::FileSource source = TRY(usb::FileSource::open(spooled.file(item.path)));
-    usb::FileWriter writer = TRY(usb::FileWriter::create(to));
-    TRY(base::within(item.path, formats::write_signed(source, *item.image, *item.measurement, signed_data, writer)));
-    const crypto::Digest written = TRY(writer.commit());
-    outputs.push_back({item.path, written, OutputOperation::embedded});
   }
-  for (const Copied& copied : copied_) {
-    const usb::FileSource source = TRY(usb::FileSource::open(spooled.file(copied.path)));
-    const std::filesystem::path to = folder / copied.path;
-    TRY(usb::make_folders(to.parent_path()));
-    const crypto::Digest written = TRY(usb::copy_file(source, to));
-    if (written != copied.sha256) return fail(Errc::mismatch, fmt::format("{}: changed while it was copied", copied.path));
-    outputs.push_back({copied.path, written, copied.operation});
-  }
-  std::sort(outputs.begin(), outputs.end(), [](const auto& a, const auto& b) { return a.path < b.path; });
   return outputs;
 }
 

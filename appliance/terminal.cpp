@@ -64,11 +64,15 @@ Result<std::size_t> Terminal::read_line(std::span<std::uint8_t> into) {
 }
 
 Result<std::string> Terminal::ask(std::string_view prompt) {
-  fmt::print("{}", prompt);
-  (void)std::fflush(stdout);
-  std::array<std::uint8_t, base::limits::kNoteBytes> typed{};
-  const std::size_t size = TRY(read_line(typed));
-  return std::string(base::trim(base::as_text(std::span(typed).first(size))));
+  for (;;) {
+    fmt::print("{}", prompt);
+    (void)std::fflush(stdout);
+    std::array<std::uint8_t, base::limits::kNoteBytes> typed{};
+    const Result<std::size_t> size = read_line(typed);
+    if (size) return std::string(base::trim(base::as_text(std::span(typed).first(*size))));
+    if (size.error().code() != Errc::usage) return tl::unexpected<base::Error>(size.error());
+    show(size.error().text());
+  }
 }
 
 Result<base::SecretBytes> Terminal::ask_secret(std::string_view prompt) {

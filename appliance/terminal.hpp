@@ -15,7 +15,7 @@ namespace appliance {
 class Terminal {
  public:
   void show(std::string_view line);   // adds the line end
-  // The line typed, without white space around it. Errc::unavailable when the input has ended.
+  // The line typed, without white space around it; asked again when it is over limits::kNoteBytes. Errc::unavailable when the input has ended.
   base::Result<std::string> ask(std::string_view prompt);
   // The same without echo, straight into memory that is wiped. Errc::usage when the input is not a terminal, or for more than
   // limits::kPinBytes characters.

@@ -34,11 +34,14 @@ class CrtList {  // mbedTLS's linked list of certificates
   mbedtls_x509_crt first_;
 };
 
-ByteView view(const mbedtls_x509_buf& buffer) { return {buffer.p, buffer.len}; }
+ByteView view(const mbedtls_x509_buf& buffer) {
+  return {buffer.p, buffer.len};
+}
 
 Result<base::Time> time_of(const mbedtls_x509_time& time) {
   using namespace std::chrono;
-  const year_month_day date{year(time.year), month(static_cast<unsigned>(time.mon)), day(static_cast<unsigned>(time.day))};
+  const year_month_day date{year(time.year), month(static_cast<unsigned>(time.mon)),
+                            day(static_cast<unsigned>(time.day))};
   if (!date.ok()) return fail(Errc::malformed, fmt::format("there is no day {}-{}-{}", time.year, time.mon, time.day));
   return sys_days(date) + hours(time.hour) + minutes(time.min) + seconds(time.sec);
 }
@@ -130,14 +133,14 @@ Result<Extensions> read_extensions(ByteView der) {
     if (id == oids::kKeyUsage) {
       Reader usage(value);
       const ByteView bits = TRY(usage.expect(der::kBitString));
-      found.digital_signature = bits.size() > 1 && (bits[1] & 0x80U) != 0;   // digitalSignature is bit 0
+      found.digital_signature = bits.size() > 1 && (bits[1] & 0x80U) != 0;  // digitalSignature is bit 0
     }
   }
   return found;
 }
 
 struct SeenCertificate {
-  int depth;   // 0 is the leaf
+  int depth;  // 0 is the leaf
   Bytes der;
 };
 
@@ -178,7 +181,8 @@ void judge_path(ChainVerdict& verdict, base::Time time, CertificateUse use) {
 
 Result<Certificate> Certificate::parse(ByteView der) {
   if (der.size() > base::limits::kCertificateBytes)
-    return fail(Errc::too_large, fmt::format("certificate of {} bytes, at most {}", der.size(), base::limits::kCertificateBytes));
+    return fail(Errc::too_large,
+                fmt::format("certificate of {} bytes, at most {}", der.size(), base::limits::kCertificateBytes));
   TRY(base::within("certificate", der::expect_single(der, der::kSequence)));
   CrtList list;
   if (const int error = list.add(der); error != 0)
@@ -208,7 +212,9 @@ Result<Certificate> Certificate::parse(ByteView der) {
   return parsed;
 }
 
-bool Certificate::is_self_issued() const { return subject_der_ == issuer_der_; }
+bool Certificate::is_self_issued() const {
+  return subject_der_ == issuer_der_;
+}
 
 Result<std::vector<Certificate>> certificates_from_pem(std::string_view pem) {
   if (pem.size() > base::limits::kPemBytes)
@@ -239,11 +245,12 @@ ChainVerdict verify_chain(const Certificate& leaf, const std::vector<Certificate
 
   std::vector<SeenCertificate> seen;
   std::uint32_t flags = 0;
-  const int error = mbedtls_x509_crt_verify_with_profile(chain.get(), roots.empty() ? nullptr : trusted.get(), nullptr,
-                                                         &mbedtls_x509_crt_profile_default, nullptr, &flags,
-                                                         on_certificate, &seen);
+  const int error =
+      mbedtls_x509_crt_verify_with_profile(chain.get(), roots.empty() ? nullptr : trusted.get(), nullptr,
+                                           &mbedtls_x509_crt_profile_default, nullptr, &flags, on_certificate, &seen);
   ChainVerdict verdict;
-  std::sort(seen.begin(), seen.end(), [](const SeenCertificate& a, const SeenCertificate& b) { return a.depth < b.depth; });
+  std::sort(seen.begin(), seen.end(),
+            [](const SeenCertificate& a, const SeenCertificate& b) { return a.depth < b.depth; });
   for (const SeenCertificate& certificate : seen) {
     auto parsed = Certificate::parse(certificate.der);
     base::require(parsed.has_value(), "a certificate that was parsed once no longer parses");
@@ -251,16 +258,19 @@ ChainVerdict verify_chain(const Certificate& leaf, const std::vector<Certificate
   }
   if (verdict.path.empty()) verdict.path.push_back(leaf);
   if (error != 0 && error != MBEDTLS_ERR_X509_CERT_VERIFY_FAILED) {
-    verdict.problems.push_back({Kind::unreadable, fmt::format("mbedTLS could not follow the chain (error {:#x})", -error)});
+    verdict.problems.push_back(
+        {Kind::unreadable, fmt::format("mbedTLS could not follow the chain (error {:#x})", -error)});
     return verdict;
   }
   if ((flags & MBEDTLS_X509_BADCERT_NOT_TRUSTED) != 0)
-    verdict.problems.push_back({Kind::untrusted, fmt::format("no path to a trusted root: issuer of {} not found or its signature "
-                                                             "does not fit: {}",
-                                                             verdict.path.back().subject(), verdict.path.back().issuer())});
+    verdict.problems.push_back(
+        {Kind::untrusted, fmt::format("no path to a trusted root: issuer of {} not found or its signature "
+                                      "does not fit: {}",
+                                      verdict.path.back().subject(), verdict.path.back().issuer())});
   if ((flags & (MBEDTLS_X509_BADCERT_BAD_MD | MBEDTLS_X509_BADCERT_BAD_PK | MBEDTLS_X509_BADCERT_BAD_KEY)) != 0)
     verdict.problems.push_back({Kind::weak, "a certificate of the chain has a weak digest, algorithm or key size"});
-  if ((flags & (MBEDTLS_X509_BADCERT_KEY_USAGE | MBEDTLS_X509_BADCERT_EXT_KEY_USAGE | MBEDTLS_X509_BADCERT_NS_CERT_TYPE)) != 0)
+  if ((flags &
+       (MBEDTLS_X509_BADCERT_KEY_USAGE | MBEDTLS_X509_BADCERT_EXT_KEY_USAGE | MBEDTLS_X509_BADCERT_NS_CERT_TYPE)) != 0)
     verdict.problems.push_back({Kind::use, "key usage forbids a certificate of the chain to certify"});
   judge_path(verdict, time, use);
   // Nothing that mbedTLS objects to may pass because it has no words above.
@@ -272,14 +282,18 @@ ChainVerdict verify_chain(const Certificate& leaf, const std::vector<Certificate
 Result<SigningIdentity> SigningIdentity::assemble(const std::vector<Certificate>& chain, const PublicKey& key) {
   if (chain.empty()) return fail(Errc::malformed, "certificate chain is empty");
   if (chain.size() > base::limits::kCertificates)
-    return fail(Errc::too_large, fmt::format("chain of {} certificates, at most {}", chain.size(), base::limits::kCertificates));
+    return fail(Errc::too_large,
+                fmt::format("chain of {} certificates, at most {}", chain.size(), base::limits::kCertificates));
   const Certificate& leaf = chain.front();
   if (!std::equal(leaf.public_key_der().begin(), leaf.public_key_der().end(), key.der().begin(), key.der().end()))
-    return fail(Errc::mismatch, fmt::format("certificate of {} is for another key than the one that signs", leaf.subject()));
+    return fail(Errc::mismatch,
+                fmt::format("certificate of {} is for another key than the one that signs", leaf.subject()));
   if (!leaf.allows_code_signing())
-    return fail(Errc::refused, fmt::format("certificate of {}: extended key usage does not list code signing", leaf.subject()));
+    return fail(Errc::refused,
+                fmt::format("certificate of {}: extended key usage does not list code signing", leaf.subject()));
   if (!leaf.allows_digital_signature())
-    return fail(Errc::refused, fmt::format("certificate of {}: key usage does not allow digital signatures", leaf.subject()));
+    return fail(Errc::refused,
+                fmt::format("certificate of {}: key usage does not allow digital signatures", leaf.subject()));
   std::vector<Certificate> distinct;
   for (const Certificate& certificate : chain)
     if (std::find(distinct.begin(), distinct.end(), certificate) == distinct.end()) distinct.push_back(certificate);
@@ -288,7 +302,8 @@ Result<SigningIdentity> SigningIdentity::assemble(const std::vector<Certificate>
       return !(other == distinct[i]) && std::ranges::equal(other.issuer_der(), distinct[i].subject_der());
     });
     if (!issued_one)
-      return fail(Errc::mismatch, fmt::format("certificate of {} is in the chain but has issued none of the others", distinct[i].subject()));
+      return fail(Errc::mismatch, fmt::format("certificate of {} is in the chain but has issued none of the others",
+                                              distinct[i].subject()));
   }
   return SigningIdentity(std::move(distinct), key);
 }
@@ -303,9 +318,9 @@ std::vector<Certificate> SigningIdentity::embedded() const {
 Result<void> SigningIdentity::expect_valid_at(base::Time time) const {
   for (const Certificate& certificate : chain_)
     if (!certificate.is_valid_at(time))
-      return fail(Errc::refused, fmt::format("certificate of {} is valid from {} to {}, not at {}", certificate.subject(),
-                                             base::rfc3339(certificate.not_before()), base::rfc3339(certificate.not_after()),
-                                             base::rfc3339(time)));
+      return fail(Errc::refused, fmt::format("certificate of {} is valid from {} to {}, not at {}",
+                                             certificate.subject(), base::rfc3339(certificate.not_before()),
+                                             base::rfc3339(certificate.not_after()), base::rfc3339(time)));
   return {};
 }
 

@@ -40,12 +40,12 @@ class Certificate {
   // Whether extendedKeyUsage is present and lists code signing (or time stamping).
   bool allows_code_signing() const { return code_signing_; }
   bool allows_time_stamping() const { return time_stamping_; }
-  bool allows_any_use() const { return any_use_; }   // anyExtendedKeyUsage; counts for issuers only
+  bool allows_any_use() const { return any_use_; }  // anyExtendedKeyUsage; counts for issuers only
   bool has_extended_key_usage() const { return has_extended_key_usage_; }
   // keyUsage is absent, or has digitalSignature.
   bool allows_digital_signature() const { return digital_signature_; }
-  bool is_ca() const { return is_ca_; }   // basicConstraints cA
-  bool is_self_issued() const;            // subject and issuer are the same bytes
+  bool is_ca() const { return is_ca_; }  // basicConstraints cA
+  bool is_self_issued() const;           // subject and issuer are the same bytes
   Digest fingerprint() const { return sha256(der_); }
   friend bool operator==(const Certificate& a, const Certificate& b) { return a.der_ == b.der_; }
 
@@ -77,10 +77,10 @@ enum class CertificateUse : std::uint8_t { code_signing, time_stamping };
 
 struct ChainProblem {
   enum class Kind : std::uint8_t {
-    untrusted,   // no path to a root
-    validity,    // expired, or not valid yet, at the given time
-    use,         // key usage, extended key usage or basic constraints forbid it
-    weak,        // an algorithm or key size below 2048-bit RSA, P-256, SHA-256
+    untrusted,  // no path to a root
+    validity,   // expired, or not valid yet, at the given time
+    use,        // key usage, extended key usage or basic constraints forbid it
+    weak,       // an algorithm or key size below 2048-bit RSA, P-256, SHA-256
     unreadable,
   };
   Kind kind;
@@ -88,7 +88,7 @@ struct ChainProblem {
 };
 
 struct ChainVerdict {
-  std::vector<Certificate> path;   // leaf first, as far as it was built; the root last when it is trusted
+  std::vector<Certificate> path;  // leaf first, as far as it was built; the root last when it is trusted
   std::vector<ChainProblem> problems;
   bool trusted() const { return problems.empty(); }
 };

@@ -60,7 +60,9 @@ Result<Digest> Digest::from_bytes(DigestAlgorithm algorithm, ByteView bytes) {
   return digest;
 }
 
-std::string Digest::hex() const { return base::hex(bytes()); }
+std::string Digest::hex() const {
+  return base::hex(bytes());
+}
 
 namespace {
 
@@ -70,7 +72,7 @@ class FastSha256 {
   FastSha256() = default;
   FastSha256(const FastSha256&) = delete;
   FastSha256& operator=(const FastSha256&) = delete;
-  ~FastSha256() { base::wipe(block_); }   // as mbedTLS does: the input may have been secret
+  ~FastSha256() { base::wipe(block_); }  // as mbedTLS does: the input may have been secret
   void update(ByteView bytes) {
     length_ += bytes.size();
     if (filled_ > 0) {
@@ -99,9 +101,10 @@ class FastSha256 {
   }
 
  private:
-  base::Sha256State state_ = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+  base::Sha256State state_ = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
+                              0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
   std::array<std::uint8_t, 64> block_{};
-  std::size_t filled_ = 0;   // bytes of block_ that wait for the rest
+  std::size_t filled_ = 0;  // bytes of block_ that wait for the rest
   std::uint64_t length_ = 0;
 };
 
@@ -130,7 +133,7 @@ struct Hasher::Context {
       case DigestAlgorithm::sha512:
         mbedtls_sha512_init(&state.emplace<mbedtls_sha512_context>());
         error = COLDSEAL_MBEDTLS_RET(mbedtls_sha512_starts)(&std::get<mbedtls_sha512_context>(state),
-                                                           algorithm == DigestAlgorithm::sha384 ? 1 : 0);
+                                                            algorithm == DigestAlgorithm::sha384 ? 1 : 0);
         break;
     }
     base::require(error == 0, "mbedTLS could not start a digest");
@@ -159,7 +162,7 @@ Hasher& Hasher::update(ByteView bytes) {
     error = COLDSEAL_MBEDTLS_RET(mbedtls_sha256_update)(sha256, bytes.data(), bytes.size());
   else
     error = COLDSEAL_MBEDTLS_RET(mbedtls_sha512_update)(&std::get<mbedtls_sha512_context>(context_->state),
-                                                       bytes.data(), bytes.size());
+                                                        bytes.data(), bytes.size());
   base::require(error == 0, "mbedTLS could not continue a digest");
   return *this;
 }
@@ -176,7 +179,7 @@ Digest Hasher::finish() && {
     error = COLDSEAL_MBEDTLS_RET(mbedtls_sha256_finish)(sha256, digest.bytes_.data());
   else
     error = COLDSEAL_MBEDTLS_RET(mbedtls_sha512_finish)(&std::get<mbedtls_sha512_context>(context_->state),
-                                                       digest.bytes_.data());
+                                                        digest.bytes_.data());
   base::require(error == 0, "mbedTLS could not finish a digest");
   // SHA-384 is written as 64 bytes by some versions; only its own size counts, and == compares the whole array.
   std::fill(digest.bytes_.begin() + static_cast<std::ptrdiff_t>(digest_size(digest.algorithm_)), digest.bytes_.end(),
@@ -190,7 +193,9 @@ Digest digest_of(DigestAlgorithm algorithm, ByteView bytes) {
   return std::move(hasher).finish();
 }
 
-Digest sha256(ByteView bytes) { return digest_of(DigestAlgorithm::sha256, bytes); }
+Digest sha256(ByteView bytes) {
+  return digest_of(DigestAlgorithm::sha256, bytes);
+}
 
 Result<Digest> digest_of(DigestAlgorithm algorithm, const base::ByteSource& source) {
   Hasher hasher(algorithm);

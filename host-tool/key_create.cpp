@@ -71,6 +71,8 @@ Result<Exit> create(const Options& options) {
   umask(before);
   TRY(written);
   TRY(usb::write_file(public_path, base::as_bytes(key.public_key_pem())));
+  using std::filesystem::perms;
+  std::filesystem::permissions(public_path, perms::owner_read | perms::owner_write | perms::group_read | perms::others_read);
 
   const crypto::Digest keyid = crypto::sha256(key.public_key_der());
   fmt::print("private key  {}{}\npublic key   {}\nkey id       {}\nin words     {}\n", private_path.string(),

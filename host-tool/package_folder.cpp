@@ -46,7 +46,7 @@ PackageFolder::PackageFolder(std::filesystem::path path, std::unique_ptr<usb::Fo
 Result<PackageFolder> PackageFolder::open(const std::filesystem::path& path) {
   usb::Folder opened = TRY(usb::Folder::open(path));
   auto folder = std::make_unique<usb::Folder>(std::move(opened));
-  std::vector<usb::FoundFile> files = TRY(folder->files(base::limits::kPackageFiles, base::limits::kPackageBytes));
+  std::vector<usb::FoundFile> files = TRY(folder->files(base::limits::kOutputFiles, base::limits::kOutputBytes));
   return PackageFolder(path, std::move(folder), std::move(files));
 }
 
@@ -81,7 +81,7 @@ std::vector<std::string> PackageFolder::path_problems() const {
 
 Result<void> PackageFolder::expect_unchanged() const {
   const std::vector<usb::FoundFile> now =
-      TRY(folder_->files(base::limits::kPackageFiles, base::limits::kPackageBytes));
+      TRY(folder_->files(base::limits::kOutputFiles, base::limits::kOutputBytes));
   const auto is_same = [](const usb::FoundFile& a, const usb::FoundFile& b) {
     return a.path == b.path && a.size == b.size && a.modified == b.modified;
   };

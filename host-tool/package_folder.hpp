@@ -15,6 +15,7 @@ namespace host_tool {
 
 class PackageFolder {
  public:
+  // Under the limits of a response, which are wider than a request's; wire::Request holds the narrower ones.
   static base::Result<PackageFolder> open(const std::filesystem::path& path);
   // One file, as a package of its own.
   static base::Result<PackageFolder> of_file(const std::filesystem::path& file);

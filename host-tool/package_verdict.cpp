@@ -35,7 +35,11 @@ void take_verdict(package::Verdict verdict, FileVerdict& file) {
     file.findings.push_back(std::move(finding));
   }
   file.signer = std::move(verdict.signer);
-  if (!verdict.chain.empty()) file.certificate = verdict.chain.front().fingerprint();
+  file.approved_digest = verdict.approved_digest;
+  if (!verdict.chain.empty()) {
+    file.certificate = verdict.chain.front().fingerprint();
+    file.signing_key = crypto::sha256(verdict.chain.front().public_key_der());
+  }
 }
 
 void add_finding(FileVerdict& file, std::string id, Severity severity, std::string cause, std::string remedy) {
@@ -172,13 +176,14 @@ Result<PackageVerdict> verify_package(const PackageFolder& folder, const NamedCa
   ProgressBar bar("verifying");
   std::uint64_t done = 0;
   for (std::size_t i = 0; i < folder.files().size(); ++i) {
-    verdict.files.push_back({folder.files()[i].path, FileKind::other, {}, {}, {}, {}});
+    verdict.files.emplace_back().path = folder.files()[i].path;
     TRY(base::within(base::printable(folder.files()[i].path),
                      judge_file(folder.source(i), roots, time, verdict.files.back(), catalogs)));
     bar.show(done += folder.files()[i].size, 2 * folder.bytes());
   }
   if (extra_catalog != nullptr) {
-    FileVerdict file{extra_catalog->path, FileKind::catalog, {}, {}, {}, {}};
+    FileVerdict file;
+    file.path = extra_catalog->path;
     std::optional<ParsedCatalog> parsed = judge_catalog(extra_catalog->bytes, roots, time, file);
     if (parsed) catalogs.push_back(std::move(*parsed));
     verdict.files.push_back(std::move(file));

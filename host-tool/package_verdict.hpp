@@ -21,6 +21,8 @@ struct FileVerdict {
   std::vector<package::Finding> findings;   // `file` is set
   std::string signer;                       // of an embedded or a catalog's signature; empty if there is none
   std::optional<crypto::Digest> certificate;   // SHA-256 of the signing certificate
+  std::optional<crypto::Digest> signing_key;   // SHA-256 of its SubjectPublicKeyInfo
+  std::optional<crypto::Digest> approved_digest;   // what that key signed, when the signature is good
   std::vector<std::string> vouched_by;      // paths of the catalogs that have this file as a member
 };
 

@@ -42,6 +42,23 @@ void judge_content(const Receipt& receipt, const crypto::PublicKey& signed_by, s
         "speak with the officer; a new request is a new decision");
 }
 
+// The signature in the file is by the receipt's key, over the very digest that its officers approved.
+void judge_output(const Receipt& receipt, const transparency::OutputFile& output, const FileVerdict& file,
+                  std::vector<Finding>& findings) {
+  if (receipt.certificate && file.certificate != receipt.certificate->sha256)
+    add(findings, "receipt.other-certificate", Severity::error, output.path,
+        "its signature is not by the certificate that the receipt names", "do not use this file");
+  if (receipt.key && file.signing_key != receipt.key->spki_sha256)
+    add(findings, "receipt.other-key-signed", Severity::error, output.path,
+        "its signature is not by the key that the receipt names", "do not use this file");
+  const auto& items = receipt.signing_set->items;
+  const auto approved = std::find_if(items.begin(), items.end(),
+                                     [&](const transparency::SigningItem& item) { return item.file == output.path; });
+  if (approved == items.end() || file.approved_digest != approved->digest)
+    add(findings, "receipt.not-approved", Severity::error, output.path,
+        "what its signature signs is not what the officers approved according to the receipt", "do not use this file");
+}
+
 }  // namespace
 
 ReceiptVerdict check_receipt(std::string_view envelope_text, const std::vector<crypto::PublicKey>& keys) {
@@ -101,9 +118,7 @@ Result<void> compare_outputs(const Receipt& receipt, const PackageFolder& folder
     }
     const bool is_signed_now = output.operation == transparency::OutputOperation::embedded ||
                                output.operation == transparency::OutputOperation::catalog_signed;
-    if (is_signed_now && receipt.certificate && verdict.files[i].certificate != receipt.certificate->sha256)
-      add(findings, "receipt.other-certificate", Severity::error, path,
-          "its signature is not by the certificate that the receipt names", "do not use this file");
+    if (is_signed_now && receipt.signing_set) judge_output(receipt, output, verdict.files[i], findings);
   }
   for (const auto& [path, output] : wanted)
     add(findings, "receipt.file-missing", Severity::error, std::string(path),

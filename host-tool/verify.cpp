@@ -96,7 +96,8 @@ void print_receipt(const ReceiptVerdict& verdict) {
     for (const transparency::Approval& approval : receipt.approvals)
       fmt::print("approved by  {} ({}) at {}\n", printable(approval.officer), printable(approval.method),
                  base::rfc3339(approval.at));
-    fmt::print("Key, number of officers and digests are proved by the TPM; names and times are the appliance's word.\n\n");
+    fmt::print("Each signature is by this key over a digest of the signing set. That the key's TPM demands so many officers is "
+               "not attested yet; names and times are the appliance's word.\n\n");
   }
   print_findings(verdict.findings);
 }

@@ -30,7 +30,7 @@ Result<void> expect_sound(const Layout& layout, const ProvisioningPlan& plan) {
   if (!is_plain_name(plan.key_class))
     return fail(Errc::usage, fmt::format("key class \"{}\": lower-case letters, digits, - and _ only", printable(plan.key_class)));
   if (plan.key_class == "receipt") return fail(Errc::usage, "\"receipt\" is the name of the appliance's own key");
-  if (std::filesystem::exists(layout.key_class(plan.key_class)))
+  if (is_there(layout.key_class(plan.key_class)))
     return fail(Errc::refused, fmt::format("key class \"{}\" exists already", plan.key_class));
   const std::set<std::string> names(plan.officers.begin(), plan.officers.end());
   if (names.size() != plan.officers.size()) return fail(Errc::usage, "an officer is named twice");
@@ -78,7 +78,7 @@ Result<std::vector<tpm::Officer>> define_officers(tpm::Device& device, const Pro
 }
 
 Result<void> make_receipt_key(const Layout& layout, tpm::Device& device, Terminal& terminal) {
-  if (std::filesystem::exists(layout.receipt_key())) return {};
+  if (is_there(layout.receipt_key())) return {};
   const tpm::KeyBlob blob = TRY(tpm::ReceiptKey::create(device));
   const std::unique_ptr<tpm::ReceiptKey> key = TRY(tpm::ReceiptKey::load(device, blob));
   TRY(StoredReceiptKey{blob, key->public_key()}.save(layout));
@@ -88,7 +88,7 @@ Result<void> make_receipt_key(const Layout& layout, tpm::Device& device, Termina
 }
 
 Result<void> remember_srk(const Layout& layout, const tpm::Device& device) {
-  if (!std::filesystem::exists(layout.keys() / "srk.name")) return save_srk_name(layout, device.srk_name());
+  if (!is_there(layout.keys() / "srk.name")) return save_srk_name(layout, device.srk_name());
   const base::Bytes known = TRY(load_srk_name(layout));
   return device.expect_srk(known);
 }
@@ -117,7 +117,7 @@ Result<void> provision(const Layout& layout, const ProvisioningPlan& plan, Termi
 
 Result<void> request_certificate(const Layout& layout, Custody& custody, const std::string& name,
                                  const keys::SubjectName& subject, const std::string& file, Terminal& terminal) {
-  if (std::filesystem::exists(file)) return fail(Errc::refused, fmt::format("{} exists already", printable(file)));
+  if (is_there(file)) return fail(Errc::refused, fmt::format("{} exists already", printable(file)));
   const KeyClass key_class = TRY(KeyClass::load(layout, name));
   const keys::CertificateRequest request =
       TRY(keys::CertificateRequest::prepare(subject, key_class.public_key.der()));
@@ -159,7 +159,7 @@ Result<void> enrol_submitter(const Layout& layout, const std::string& name, cons
     return fail(Errc::unsupported, fmt::format("{}: submitters' keys are ECDSA P-256", printable(key_file)));
   TRY(usb::make_folders(layout.submitters()));
   const std::filesystem::path file = layout.submitters() / (name + ".pem");
-  if (std::filesystem::exists(file)) return fail(Errc::refused, fmt::format("submitter \"{}\" is enrolled already", name));
+  if (is_there(file)) return fail(Errc::refused, fmt::format("submitter \"{}\" is enrolled already", name));
   TRY(usb::write_file(file, base::as_bytes(key.pem())));
   terminal.show(fmt::format("submitter {} is enrolled", name));
   terminal.show(fmt::format("key {}", key.keyid()));

@@ -76,7 +76,11 @@ int main(int argc, char** argv) {
   submitter->add_option("KEY", key_file, "PEM file made by coldseal key create (K.pub.pem)")->required();
 
   CLI::App* const status = app.add_subcommand("status", "TPM, officers, keys and certificates");
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
 
   const appliance::Layout layout(root);
   Result<void> done;

@@ -14,7 +14,11 @@ int main(int argc, char** argv) {
   std::string root = "/";
   app.add_option("--root", root, "folder that stands for / : coldseald's socket is run/coldseal/console.sock below it");
   app.set_version_flag("--version", std::string(COLDSEAL_VERSION));
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
   appliance::Terminal terminal;
   base::Result<appliance::ConsoleSession> session =
       appliance::ConsoleSession::connect(appliance::Layout(root).console_socket().string(), terminal);

@@ -24,6 +24,10 @@ inline constexpr std::size_t kNoteBytes = 2000;    // a submitter's note, an off
 inline constexpr std::size_t kOsTargets = 64;
 inline constexpr std::size_t kOperations = 8;
 
+// A response: signing makes files longer and adds catalogs.
+inline constexpr std::size_t kOutputFiles = kPackageFiles + 200;   // kCatalogs, below
+inline constexpr std::uint64_t kOutputBytes = 2 * kPackageBytes;
+
 // JSON, and what it describes.
 inline constexpr std::size_t kJsonDepth = 8;               // objects and lists inside one another
 inline constexpr std::size_t kAuditLineBytes = 64U << 10;
@@ -49,6 +53,7 @@ inline constexpr std::size_t kCatalogBytes = 64U << 20;
 inline constexpr std::size_t kCatalogMembers = 20000;
 inline constexpr std::size_t kCatalogAttributes = 20000;
 inline constexpr std::size_t kCatalogs = 200;              // catalogs of one package
+static_assert(kOutputFiles == kPackageFiles + kCatalogs);
 inline constexpr std::size_t kAttributeTextBytes = 4096;   // one name or value
 
 // INF.

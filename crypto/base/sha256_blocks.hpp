@@ -1,5 +1,5 @@
-// The compression function of SHA-256 (FIPS 180-4 section 6.2.2) with the SHA instructions of x86 processors, five times as
-// fast as portable code. Only blocks: padding and everything else is crypto/digest.cpp's.
+// The compression function of SHA-256 (FIPS 180-4 section 6.2.2) with the SHA instructions of x86 processors, five
+// times as fast as portable code. Only blocks: padding and everything else is crypto/digest.cpp's.
 #pragma once
 
 #include <array>

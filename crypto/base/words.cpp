@@ -21,7 +21,7 @@ std::string fingerprint_words(ByteView digest) {
   for (std::size_t word = 0; word < kCount; ++word) {
     std::uint32_t index = 0;
     for (std::size_t bit = word * kBitsPerWord; bit < (word + 1) * kBitsPerWord; ++bit)
-      index = (index << 1) | ((digest[bit / 8] >> (7 - bit % 8)) & 1U);
+      index = (index << 1) | ((std::uint32_t{digest[bit / 8]} >> (7 - bit % 8)) & 1U);
     if (word > 0) words += ' ';
     words += kWords.at(index);
   }

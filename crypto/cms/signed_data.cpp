@@ -19,9 +19,9 @@ Bytes attribute(const der::Oid& type, ByteView value) {
   return der::sequence({der::oid(type), der::element(der::kSet, value)});
 }
 
-// SpcSpOpusInfo { programName [0] EXPLICIT SpcString OPTIONAL, moreInfo [1] EXPLICIT SpcLink OPTIONAL }. SignTool writes the
-// attribute even when nothing was given. Genuine SHA-256 signatures then have an empty sequence (30 00); an older SHA-1
-// one has both fields, empty (30 08 a0 02 80 00 a1 02 80 00).
+// SpcSpOpusInfo { programName [0] EXPLICIT SpcString OPTIONAL, moreInfo [1] EXPLICIT SpcLink OPTIONAL }. SignTool
+// writes the attribute even when nothing was given. Genuine SHA-256 signatures then have an empty sequence (30 00); an
+// older SHA-1 one has both fields, empty (30 08 a0 02 80 00 a1 02 80 00).
 Result<Bytes> opus_info(const SignedAttributes& attributes) {
   constexpr std::size_t kLongest = base::limits::kAttributeTextBytes;
   if (attributes.description.size() > kLongest || attributes.url.size() > kLongest)
@@ -33,7 +33,8 @@ Result<Bytes> opus_info(const SignedAttributes& attributes) {
   if (!description.empty())
     base::append(fields, der::element(der::context(0), der::element(der::context_primitive(0), description)));
   if (!attributes.url.empty())
-    base::append(fields, der::element(der::context(1), der::element(der::context_primitive(0), base::as_bytes(attributes.url))));
+    base::append(
+        fields, der::element(der::context(1), der::element(der::context_primitive(0), base::as_bytes(attributes.url))));
   return der::element(der::kSequence, fields);
 }
 
@@ -92,7 +93,8 @@ Result<Bytes> UnsignedData::with_signature(ByteView signature) const {
       {der::integer(1), issuer_and_serial, der::algorithm(digest), der::element(der::context(0), attributes.value),
        signature_algorithm(identity_.key().algorithm(), digest), der::octet_string(signature)});
   std::vector<Bytes> certificates;
-  for (const crypto::Certificate& certificate : identity_.embedded()) certificates.push_back(base::to_bytes(certificate.der()));
+  for (const crypto::Certificate& certificate : identity_.embedded())
+    certificates.push_back(base::to_bytes(certificate.der()));
   // Certificates in DER order: Windows finds no signature at all in a catalog otherwise (KB4580358).
   return signed_data(der::concat({der::integer(1), der::set_of({der::algorithm(digest)}), content_info(content_),
                                   der::set_of(der::context(0), std::move(certificates)), der::set_of({signer_info})}));

@@ -1,5 +1,5 @@
-// PKCS#7 SignedData (PKCS #7 v1.5) as Authenticode and catalogs use it: writing in two steps, because officers approve the
-// digest before a key signs it, and reading. The form written is SignTool's: version 1, the content directly in
+// PKCS#7 SignedData (PKCS #7 v1.5) as Authenticode and catalogs use it: writing in two steps, because officers approve
+// the digest before a key signs it, and reading. The form written is SignTool's: version 1, the content directly in
 // [0], attributes contentType, SpcStatementType, messageDigest and SpcSpOpusInfo, no signing time. Deterministic.
 // Nothing here judges trust; the reader only takes apart, and checks signatures when asked.
 //
@@ -26,14 +26,14 @@ using base::ByteView;
 using base::Result;
 
 struct Content {
-  der::Oid type;   // oids::kSpcIndirectData, oids::kCertificateTrustList
-  Bytes der;       // exactly one SEQUENCE; its bytes are kept as they are
+  der::Oid type;  // oids::kSpcIndirectData, oids::kCertificateTrustList
+  Bytes der;      // exactly one SEQUENCE; its bytes are kept as they are
 };
 
 // What a person may have written beside the signature (SpcSpOpusInfo); UTF-8, empty for none.
 struct SignedAttributes {
   std::string description;
-  std::string url;   // ASCII
+  std::string url;  // ASCII
 };
 
 // SignedData with that content and no signer: how an unsigned catalog is stored.
@@ -67,22 +67,22 @@ class UnsignedData {  // everything but the signature
 };
 
 struct Attribute {
-  Bytes type;                  // content octets of the OID; compare with == der::oids::k...
-  std::vector<Bytes> values;   // whole elements
+  Bytes type;                 // content octets of the OID; compare with == der::oids::k...
+  std::vector<Bytes> values;  // whole elements
 };
 
 struct SignerInfo {
   std::uint64_t version = 0;
   Bytes issuer_der;
-  Bytes serial;                // content octets of the INTEGER
+  Bytes serial;  // content octets of the INTEGER
   crypto::DigestAlgorithm digest_algorithm{};
-  Bytes signed_attributes_der;               // re-tagged SET, as hashed; empty when there are none
+  Bytes signed_attributes_der;  // re-tagged SET, as hashed; empty when there are none
   std::vector<Attribute> signed_attributes;
-  Bytes signature_algorithm;                 // content octets of the OID
+  Bytes signature_algorithm;  // content octets of the OID
   Bytes signature;
-  std::vector<Attribute> unsigned_attributes;   // nested signatures and timestamps among them, not taken apart
+  std::vector<Attribute> unsigned_attributes;  // nested signatures and timestamps among them, not taken apart
 
-  const Attribute* signed_attribute(const der::Oid& type) const;     // null when there is none
+  const Attribute* signed_attribute(const der::Oid& type) const;  // null when there is none
   const Attribute* unsigned_attribute(const der::Oid& type) const;
 };
 
@@ -94,7 +94,7 @@ class SignedData {
 
   std::uint64_t version() const { return version_; }
   const std::vector<crypto::DigestAlgorithm>& digest_algorithms() const { return digest_algorithms_; }
-  ByteView content_type() const { return content_type_; }   // content octets of the OID
+  ByteView content_type() const { return content_type_; }  // content octets of the OID
   // The content element, and its octets without tag and length: what messageDigest is over.
   ByteView content_der() const { return content_der_; }
   ByteView content_octets() const;

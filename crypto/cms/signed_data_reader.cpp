@@ -20,7 +20,8 @@ namespace oids = der::oids;
 namespace limits = base::limits;
 
 const Attribute* find(const std::vector<Attribute>& attributes, const der::Oid& type) {
-  const auto found = std::find_if(attributes.begin(), attributes.end(), [&](const Attribute& a) { return a.type == type; });
+  const auto found =
+      std::find_if(attributes.begin(), attributes.end(), [&](const Attribute& a) { return a.type == type; });
   return found == attributes.end() ? nullptr : &*found;
 }
 
@@ -36,13 +37,16 @@ Result<std::vector<Attribute>> read_attributes(ByteView content) {
     TRY(pair.expect_end());
     Attribute attribute{base::to_bytes(type), {}};
     for (; !set.at_end(); ++values) {
-      if (values == limits::kAttributes) return fail(Errc::too_large, fmt::format("more than {} attribute values", values));
+      if (values == limits::kAttributes)
+        return fail(Errc::too_large, fmt::format("more than {} attribute values", values));
       const Element value = TRY(set.expect_element());
       attribute.values.push_back(base::to_bytes(value.whole));
     }
-    const bool repeated = std::any_of(attributes.begin(), attributes.end(), [&](const Attribute& a) { return a.type == attribute.type; });
+    const bool repeated =
+        std::any_of(attributes.begin(), attributes.end(), [&](const Attribute& a) { return a.type == attribute.type; });
     if (repeated) return fail(Errc::malformed, fmt::format("attribute {} is there twice", der::dotted(attribute.type)));
-    if (attributes.size() == limits::kAttributes) return fail(Errc::too_large, fmt::format("more than {} attributes", limits::kAttributes));
+    if (attributes.size() == limits::kAttributes)
+      return fail(Errc::too_large, fmt::format("more than {} attributes", limits::kAttributes));
     attributes.push_back(std::move(attribute));
   }
   return attributes;
@@ -60,7 +64,8 @@ Result<Element> single_value(const SignerInfo& signer, const der::Oid& type, std
 Result<SignerInfo> read_signer(Reader in, std::vector<std::string>& deviations) {
   SignerInfo signer;
   signer.version = TRY(in.expect_unsigned());
-  if (signer.version != 1) return fail(Errc::unsupported, fmt::format("signer info version {}, 1 wanted", signer.version));
+  if (signer.version != 1)
+    return fail(Errc::unsupported, fmt::format("signer info version {}, 1 wanted", signer.version));
   Reader name = TRY(in.expect_inside(der::kSequence));
   const Element issuer = TRY(name.expect_element(der::kSequence));
   const ByteView serial = TRY(name.expect(der::kInteger));
@@ -102,16 +107,21 @@ bool fits(ByteView oid, KeyAlgorithm key, DigestAlgorithm digest) {
   }
   if (oid == oids::kEcdsaWithSha256) return digest == DigestAlgorithm::sha256;
   if (oid == oids::kEcdsaWithSha384) return digest == DigestAlgorithm::sha384;
-  return oid == oids::kEcPublicKey;   // some signers name only the key
+  return oid == oids::kEcPublicKey;  // some signers name only the key
 }
 
 }  // namespace
 
-const Attribute* SignerInfo::signed_attribute(const der::Oid& type) const { return find(signed_attributes, type); }
-const Attribute* SignerInfo::unsigned_attribute(const der::Oid& type) const { return find(unsigned_attributes, type); }
+const Attribute* SignerInfo::signed_attribute(const der::Oid& type) const {
+  return find(signed_attributes, type);
+}
+const Attribute* SignerInfo::unsigned_attribute(const der::Oid& type) const {
+  return find(unsigned_attributes, type);
+}
 
 Result<SignedData> SignedData::parse(ByteView der) {
-  if (der.size() > limits::kCatalogBytes) return fail(Errc::too_large, fmt::format("SignedData of {} bytes", der.size()));
+  if (der.size() > limits::kCatalogBytes)
+    return fail(Errc::too_large, fmt::format("SignedData of {} bytes", der.size()));
   Reader outer(der);
   Reader content_info = TRY(outer.expect_inside(der::kSequence));
   TRY(outer.expect_end());
@@ -147,7 +157,8 @@ Result<SignedData> SignedData::parse(ByteView der) {
     data.deviations_.emplace_back("content is wrapped in an OCTET STRING (CMS), Authenticode has it bare");
     content = TRY(base::within("content", der::expect_single(content.value, der::kSequence)));
   }
-  if (content.tag != der::kSequence) return fail(Errc::malformed, fmt::format("content with tag {:#04x}, SEQUENCE wanted", content.tag));
+  if (content.tag != der::kSequence)
+    return fail(Errc::malformed, fmt::format("content with tag {:#04x}, SEQUENCE wanted", content.tag));
   data.content_der_ = base::to_bytes(content.whole);
   data.content_header_size_ = wrapped ? 0 : content.whole.size() - content.value.size();
 
@@ -161,11 +172,12 @@ Result<SignedData> SignedData::parse(ByteView der) {
       data.certificates_.push_back(base::to_bytes(certificate.whole));
     }
   }
-  TRY(in.match(der::context(1)));   // revocation lists: nothing here uses them
+  TRY(in.match(der::context(1)));  // revocation lists: nothing here uses them
   Reader signers = TRY(base::within("signers", in.expect_inside(der::kSet)));
   TRY(in.expect_end());
   while (!signers.at_end()) {
-    if (data.signers_.size() == limits::kSigners) return fail(Errc::too_large, fmt::format("more than {} signers", limits::kSigners));
+    if (data.signers_.size() == limits::kSigners)
+      return fail(Errc::too_large, fmt::format("more than {} signers", limits::kSigners));
     const Reader signer_der = TRY(signers.expect_inside(der::kSequence));
     SignerInfo signer = TRY(base::within("signer", read_signer(signer_der, data.deviations_)));
     data.signers_.push_back(std::move(signer));
@@ -173,7 +185,9 @@ Result<SignedData> SignedData::parse(ByteView der) {
   return data;
 }
 
-ByteView SignedData::content_octets() const { return ByteView(content_der_).subspan(content_header_size_); }
+ByteView SignedData::content_octets() const {
+  return ByteView(content_der_).subspan(content_header_size_);
+}
 
 Result<crypto::Certificate> SignedData::signer_certificate(const SignerInfo& signer) const {
   for (const Bytes& der : certificates_) {
@@ -188,25 +202,29 @@ Result<crypto::Certificate> SignedData::signer_certificate(const SignerInfo& sig
 
 Result<void> SignedData::expect_message_digest(const SignerInfo& signer) const {
   const Element octets = TRY(single_value(signer, oids::kMessageDigest, "messageDigest", der::kOctetString));
-  const crypto::Digest stated = TRY(base::within("messageDigest", crypto::Digest::from_bytes(signer.digest_algorithm, octets.value)));
+  const crypto::Digest stated =
+      TRY(base::within("messageDigest", crypto::Digest::from_bytes(signer.digest_algorithm, octets.value)));
   const crypto::Digest actual = crypto::digest_of(signer.digest_algorithm, content_octets());
   if (stated != actual)
-    return fail(Errc::mismatch, fmt::format("messageDigest is {}, the content's digest is {}", stated.hex(), actual.hex()));
+    return fail(Errc::mismatch,
+                fmt::format("messageDigest is {}, the content's digest is {}", stated.hex(), actual.hex()));
   return {};
 }
 
 Result<void> SignedData::expect_content_type(const SignerInfo& signer) const {
   const Element type = TRY(single_value(signer, oids::kContentType, "contentType", der::kOid));
   if (!std::ranges::equal(type.value, content_type_))
-    return fail(Errc::mismatch, fmt::format("contentType is {}, the content has {}", der::dotted(type.value), der::dotted(content_type_)));
+    return fail(Errc::mismatch, fmt::format("contentType is {}, the content has {}", der::dotted(type.value),
+                                            der::dotted(content_type_)));
   return {};
 }
 
 Result<void> SignedData::expect_signature(const SignerInfo& signer, const crypto::PublicKey& key) const {
   if (signer.signed_attributes_der.empty()) return fail(Errc::mismatch, "signature without signed attributes");
   if (!fits(signer.signature_algorithm, key.algorithm(), signer.digest_algorithm))
-    return fail(Errc::unsupported, fmt::format("signature algorithm {} with that key and {}", der::dotted(signer.signature_algorithm),
-                                               crypto::digest_name(signer.digest_algorithm)));
+    return fail(Errc::unsupported,
+                fmt::format("signature algorithm {} with that key and {}", der::dotted(signer.signature_algorithm),
+                            crypto::digest_name(signer.digest_algorithm)));
   return key.verify(crypto::digest_of(signer.digest_algorithm, signer.signed_attributes_der), signer.signature);
 }
 

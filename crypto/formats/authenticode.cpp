@@ -12,7 +12,8 @@ Bytes spc_indirect_data(const der::Oid& type, ByteView value, const crypto::Dige
 
 cms::Content pe_content(const crypto::Digest& authenticode_digest) {
   // SpcPeImageData { flags {}, file [0] EXPLICIT SpcLink [2] EXPLICIT SpcString [0] IMPLICIT BMPString "" }:
-  // 30 09 03 01 00 a0 04 a2 02 80 00 in genuine signatures; the specification's own "<<<Obsolete>>>" is in none of them.
+  // 30 09 03 01 00 a0 04 a2 02 80 00 in genuine signatures; the specification's own "<<<Obsolete>>>" is in none of
+  // them.
   const Bytes no_file_name = der::element(der::context(2), der::element(der::context_primitive(0), {}));
   const Bytes image_data = der::sequence({der::bit_string({}), der::element(der::context(0), no_file_name)});
   return {der::oids::kSpcIndirectData, spc_indirect_data(der::oids::kSpcPeImageData, image_data, authenticode_digest)};

@@ -23,9 +23,9 @@ Bytes spc_indirect_data(const der::Oid& type, ByteView value, const crypto::Dige
 cms::Content pe_content(const crypto::Digest& authenticode_digest);
 
 struct IndirectData {
-  static Result<IndirectData> parse(ByteView der);   // Errc::malformed unless the digest has its algorithm's size
-  Bytes type;    // content octets of the OID: oids::kSpcPeImageData, oids::kSpcLink, oids::kSpcSipInfo
-  Bytes value;   // whole element; empty when absent
+  static Result<IndirectData> parse(ByteView der);  // Errc::malformed unless the digest has its algorithm's size
+  Bytes type;   // content octets of the OID: oids::kSpcPeImageData, oids::kSpcLink, oids::kSpcSipInfo
+  Bytes value;  // whole element; empty when absent
   crypto::Digest digest;
 };
 

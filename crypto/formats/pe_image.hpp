@@ -48,11 +48,11 @@ class PeMeasurement {
 struct WinCertificate {
   static constexpr std::uint16_t kRevision2 = 0x0200;
   static constexpr std::uint16_t kPkcsSignedData = 0x0002;
-  std::uint64_t offset = 0;     // of the entry in the file
+  std::uint64_t offset = 0;  // of the entry in the file
   std::uint16_t revision = 0;
   std::uint16_t type = 0;
-  Bytes der;                    // the one DER element that the entry starts with; all its bytes if it is not DER
-  std::uint64_t slack = 0;      // bytes after that element, up to the end of the entry
+  Bytes der;                // the one DER element that the entry starts with; all its bytes if it is not DER
+  std::uint64_t slack = 0;  // bytes after that element, up to the end of the entry
   bool slack_is_zero = true;
   // Up to 7 zero bytes are padding; anything else can hide data from the signature (MS13-098, CVE-2013-3900).
   bool is_stuffed() const { return slack > 7 || !slack_is_zero; }
@@ -61,16 +61,16 @@ struct WinCertificate {
 class PeImage {
  public:
   // Errc::malformed for structures outside the file or each other, trailing bytes after the certificate table, and a
-  // certificate directory that points past the end of the file; Errc::unsupported for ROM images and images without room for a
-  // certificate directory; Errc::refused, text starting "pe.ambiguous-layout", when headers and sections do not
-  // tile the file, so that the two readings of [AUTH] (by file order, by sections) give different digests.
+  // certificate directory that points past the end of the file; Errc::unsupported for ROM images and images without
+  // room for a certificate directory; Errc::refused, text starting "pe.ambiguous-layout", when headers and sections do
+  // not tile the file, so that the two readings of [AUTH] (by file order, by sections) give different digests.
   static Result<PeImage> parse(const base::ByteSource& file);
 
-  std::uint16_t machine() const { return machine_; }       // 0x8664 x64, 0x014C x86, 0xAA64 arm64, ...
-  std::uint16_t subsystem() const { return subsystem_; }   // 1 native, 2 GUI, 3 console, 10 to 13 EFI
+  std::uint16_t machine() const { return machine_; }      // 0x8664 x64, 0x014C x86, 0xAA64 arm64, ...
+  std::uint16_t subsystem() const { return subsystem_; }  // 1 native, 2 GUI, 3 console, 10 to 13 EFI
   bool is_pe32_plus() const { return is_pe32_plus_; }
   bool is_signed() const { return table_size_ != 0; }
-  std::uint64_t table_offset() const { return table_offset_; }   // in the file; 0 without a table
+  std::uint64_t table_offset() const { return table_offset_; }  // in the file; 0 without a table
   std::uint64_t table_size() const { return table_size_; }
   // Where the signed content ends: the start of the table, or the end of an unsigned file.
   std::uint64_t image_end() const { return image_end_; }
@@ -80,7 +80,8 @@ class PeImage {
 
   // All digests and the word sum in one pass. The digest of a signed image is that of the image before it was
   // signed. Errc::mismatch when the source is not as long as the one parsed.
-  Result<PeMeasurement> measure(const base::ByteSource& file, std::span<const crypto::DigestAlgorithm> algorithms) const;
+  Result<PeMeasurement> measure(const base::ByteSource& file,
+                                std::span<const crypto::DigestAlgorithm> algorithms) const;
 
   // Every entry of the table in order. Errc::malformed for entries that do not fill it.
   Result<std::vector<WinCertificate>> certificates(const base::ByteSource& file) const;

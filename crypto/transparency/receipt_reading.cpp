@@ -65,7 +65,7 @@ Result<void> expect_one_of(Fields& fields, std::string_view name, const std::str
 // The statement's subjects, as (name, digest).
 using Subjects = std::vector<std::pair<std::string, crypto::Digest>>;
 Result<Subjects> read_subjects(Fields& statement) {
-  const auto* const list = TRY(statement.list("subject", 1, limits::kPackageFiles));
+  const auto* const list = TRY(statement.list("subject", 1, limits::kOutputFiles));
   Subjects subjects;
   for (const Json& item : *list) {
     Fields fields = TRY(Fields::of(item, fmt::format("receipt: subject[{}]", subjects.size())));
@@ -174,7 +174,7 @@ Result<void> read_approvals(Fields& predicate, Receipt& receipt) {
 Result<void> read_outputs(Fields& predicate, const Subjects& subjects, Receipt& receipt) {
   Fields fields = TRY(predicate.object("outputs"));
   TRY(fields.expect_text("proof", kStated));
-  const auto* const files = TRY(fields.list("files", 0, limits::kPackageFiles));
+  const auto* const files = TRY(fields.list("files", 0, limits::kOutputFiles));
   for (const Json& item : *files) {
     const std::size_t index = receipt.outputs.size();
     Fields entry = TRY(Fields::of(item, fmt::format("receipt: outputs: files[{}]", index)));

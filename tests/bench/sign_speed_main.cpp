@@ -1,6 +1,6 @@
-// sign-speed [MIB]: signs one PE image (64 MiB) with test-signer and with osslsigncode, same RSA-3072 key, SHA-256, and prints
-// medians of 5 runs each, in turns, after one run each that only warms the page cache. `openssl dgst` is the floor: what
-// reading and hashing alone costs. Run it from a Release build on a quiet machine.
+// sign-speed [MIB]: signs one PE image (64 MiB) with test-signer and with osslsigncode, same RSA-3072 key, SHA-256, and
+// prints medians of 5 runs each, in turns, after one run each that only warms the page cache. `openssl dgst` is the
+// floor: what reading and hashing alone costs. Run it from a Release build on a quiet machine.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/resource.h>
@@ -23,12 +23,14 @@
 namespace {
 
 struct Run {
-  double wall = 0;     // seconds
-  double user = 0;     // seconds of processor time, own and the kernel's
-  double memory = 0;   // peak RSS in MiB
+  double wall = 0;    // seconds
+  double user = 0;    // seconds of processor time, own and the kernel's
+  double memory = 0;  // peak RSS in MiB
 };
 
-double seconds(const timeval& time) { return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6; }
+double seconds(const timeval& time) {
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+}
 
 Run timed(std::vector<std::string> argv) {
   std::vector<char*> arguments;
@@ -78,31 +80,40 @@ void must_run(const std::vector<std::string>& argv) {
 int main(int argc, char** argv) {
   std::size_t mebibytes = 64;
   const std::string_view size = argc > 1 ? argv[1] : "64";
-  if (argc > 2 || std::from_chars(size.begin(), size.end(), mebibytes).ptr != size.end() || mebibytes == 0 || mebibytes > 1024) {
+  if (argc > 2 || std::from_chars(size.begin(), size.end(), mebibytes).ptr != size.end() || mebibytes == 0 ||
+      mebibytes > 1024) {
     fmt::print(stderr, "usage: sign-speed [MIB]   (1 to 1024)\n");
     return 2;
   }
   const tests::TempDir dir;
   const auto file = [&](std::string_view name) { return (dir / name).string(); };
-  must_run({"openssl", "req", "-x509", "-newkey", "rsa:3072", "-nodes", "-keyout", file("key.pem"), "-out", file("cert.pem"), "-subj",
-            "/CN=Benchmark", "-days", "10", "-addext", "extendedKeyUsage=codeSigning"});
+  must_run({"openssl", "req", "-x509", "-newkey", "rsa:3072", "-nodes", "-keyout", file("key.pem"), "-out",
+            file("cert.pem"), "-subj", "/CN=Benchmark", "-days", "10", "-addext", "extendedKeyUsage=codeSigning"});
   tests::write_file(dir / "in.sys", tests::driver_of_size(mebibytes << 20));
 
-  const std::vector<std::string> ours = {std::string(COLDSEAL_BIN_DIR) + "/test-signer", "--key", file("key.pem"), "--cert", file("cert.pem"),
-                                         "--in", file("in.sys"), "--out", file("ours.sys")};
-  const std::vector<std::string> theirs = {"osslsigncode", "sign", "-certs", file("cert.pem"), "-key", file("key.pem"), "-h", "sha256",
-                                           "-in", file("in.sys"), "-out", file("theirs.sys")};
+  const std::vector<std::string> ours = {std::string(COLDSEAL_BIN_DIR) + "/test-signer",
+                                         "--key",
+                                         file("key.pem"),
+                                         "--cert",
+                                         file("cert.pem"),
+                                         "--in",
+                                         file("in.sys"),
+                                         "--out",
+                                         file("ours.sys")};
+  const std::vector<std::string> theirs = {"osslsigncode", "sign",          "-certs", file("cert.pem"),
+                                           "-key",         file("key.pem"), "-h",     "sha256",
+                                           "-in",          file("in.sys"),  "-out",   file("theirs.sys")};
   const std::vector<std::string> floor = {"openssl", "dgst", "-sha256", file("in.sys")};
   std::vector<Run> our_runs;
   std::vector<Run> their_runs;
   std::vector<Run> floor_runs;
   for (int run = 0; run <= 5; ++run) {
-    std::filesystem::remove(dir / "theirs.sys");   // osslsigncode does not overwrite
+    std::filesystem::remove(dir / "theirs.sys");  // osslsigncode does not overwrite
     std::filesystem::remove(dir / "ours.sys");
     const Run our = timed(ours);
     const Run their = timed(theirs);
     const Run least = timed(floor);
-    if (run == 0) continue;   // warms up
+    if (run == 0) continue;  // warms up
     our_runs.push_back(our);
     their_runs.push_back(their);
     floor_runs.push_back(least);

@@ -18,12 +18,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   (void)image->certificates(file);
   base::MemorySink out;
   const std::uint8_t signature[] = {0x30, 0x03, 0x02, 0x01, 0x07};
-  base::require(formats::write_signed(file, *image, *measurement, signature, out).has_value(), "an image cannot be signed");
+  base::require(formats::write_signed(file, *image, *measurement, signature, out).has_value(),
+                "an image cannot be signed");
   // Signing changes neither digest nor layout, and sets the right CheckSum.
   const base::MemorySource signed_file(out.bytes());
   const auto again = formats::PeImage::parse(signed_file);
   base::require(again.has_value(), "a signed image does not parse");
-  base::require(again->measure(signed_file, wanted)->digest(wanted[0]) == measurement->digest(wanted[0]), "signing changed the digest");
+  base::require(again->measure(signed_file, wanted)->digest(wanted[0]) == measurement->digest(wanted[0]),
+                "signing changed the digest");
   base::require(*formats::pe_checksum(signed_file, *again) == again->stored_checksum(), "wrong CheckSum");
   return 0;
 }

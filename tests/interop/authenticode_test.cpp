@@ -1,4 +1,5 @@
-// What test-signer signs, judged by osslsigncode with certificates made by openssl; and what osslsigncode signs, judged by us.
+// What test-signer signs, judged by osslsigncode with certificates made by openssl; and what osslsigncode signs, judged
+// by us.
 #include <gtest/gtest.h>
 
 #include <array>
@@ -24,16 +25,18 @@ class Authenticode : public testing::Test {  // a root, and below it a leaf for 
  protected:
   void make_certificates(const std::vector<std::string>& leaf_key, std::string_view purpose = "codeSigning") {
     openssl({"genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384", "-out", file("root.key")});
-    openssl({"req", "-x509", "-new", "-key", file("root.key"), "-subj", "/C=DE/O=Interop/CN=Interop Root", "-days", "3650", "-sha384",
-             "-addext", "keyUsage=critical,keyCertSign", "-out", file("root.pem")});
+    openssl({"req", "-x509", "-new", "-key", file("root.key"), "-subj", "/C=DE/O=Interop/CN=Interop Root", "-days",
+             "3650", "-sha384", "-addext", "keyUsage=critical,keyCertSign", "-out", file("root.pem")});
     std::vector<std::string> key = {"genpkey", "-out", file("leaf.key")};
     key.insert(key.end(), leaf_key.begin(), leaf_key.end());
     openssl(key);
-    openssl({"req", "-new", "-key", file("leaf.key"), "-subj", "/C=DE/O=Interop/CN=Interop Leaf", "-out", file("leaf.csr")});
-    tests::write_text(dir_ / "leaf.ext", "basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\nextendedKeyUsage=" +
-                                             std::string(purpose) + "\n");
-    openssl({"x509", "-req", "-in", file("leaf.csr"), "-CA", file("root.pem"), "-CAkey", file("root.key"), "-CAcreateserial", "-days",
-             "1000", "-sha256", "-extfile", file("leaf.ext"), "-out", file("leaf.pem")});
+    openssl({"req", "-new", "-key", file("leaf.key"), "-subj", "/C=DE/O=Interop/CN=Interop Leaf", "-out",
+             file("leaf.csr")});
+    tests::write_text(dir_ / "leaf.ext",
+                      "basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\nextendedKeyUsage=" +
+                          std::string(purpose) + "\n");
+    openssl({"x509", "-req", "-in", file("leaf.csr"), "-CA", file("root.pem"), "-CAkey", file("root.key"),
+             "-CAcreateserial", "-days", "1000", "-sha256", "-extfile", file("leaf.ext"), "-out", file("leaf.pem")});
   }
   void make_rsa() { make_certificates({"-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:3072"}); }
   void make_p256() { make_certificates({"-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"}); }
@@ -45,7 +48,8 @@ class Authenticode : public testing::Test {  // a root, and below it a leaf for 
     ASSERT_EQ(outcome.status, 0) << outcome.output;
   }
   tests::Outcome test_signer(const std::vector<std::string>& more) const {
-    std::vector<std::string> argv = {std::string(COLDSEAL_BIN_DIR) + "/test-signer", "--key", file("leaf.key"), "--cert", file("leaf.pem")};
+    std::vector<std::string> argv = {std::string(COLDSEAL_BIN_DIR) + "/test-signer", "--key", file("leaf.key"),
+                                     "--cert", file("leaf.pem")};
     argv.insert(argv.end(), more.begin(), more.end());
     return tests::run_program(argv);
   }
@@ -64,7 +68,8 @@ class Authenticode : public testing::Test {  // a root, and below it a leaf for 
     EXPECT_EQ(theirs.status, 0) << name << "\n" << theirs.output;
     EXPECT_NE(theirs.output.find("Signature verification: ok"), std::string::npos) << theirs.output;
     const package::Verdict ours = our_verdict(name);
-    for (const package::Finding& finding : ours.findings) ADD_FAILURE() << name << ": " << finding.id << ": " << finding.cause;
+    for (const package::Finding& finding : ours.findings)
+      ADD_FAILURE() << name << ": " << finding.id << ": " << finding.cause;
   }
   void expect_both_refuse(std::string_view name) const {
     EXPECT_NE(osslsigncode_verify(name).status, 0) << name;
@@ -98,7 +103,8 @@ TEST_F(Authenticode, OsslsigncodeTakesImagesOfEverySizeAndShape) {
     expect_both_accept(name);
     const tests::Outcome theirs = osslsigncode_verify(name);
     const package::Verdict ours = our_verdict(name);
-    EXPECT_EQ(line_value(theirs.output, "Calculated message digest "), base::upper_ascii(ours.file_digest->hex())) << name;
+    EXPECT_EQ(line_value(theirs.output, "Calculated message digest "), base::upper_ascii(ours.file_digest->hex()))
+        << name;
     // "PE checksum : X" alone means that theirs agrees; a second number would be what it calculated.
     EXPECT_EQ(theirs.output.find("Calculated PE checksum"), std::string::npos) << theirs.output;
   }
@@ -114,8 +120,8 @@ TEST_F(Authenticode, OsslsigncodeTakesEcdsaSignatures) {
 TEST_F(Authenticode, OsslsigncodeShowsDescriptionAndUrl) {
   make_rsa();
   tests::write_file(dir_ / "in.sys", tests::build_pe(tests::driver_description()));
-  ASSERT_EQ(test_signer({"--description", "Sample driver", "--url", "https://example.com/d", "--digest", "sha384", "--in", file("in.sys"),
-                         "--out", file("out.sys")})
+  ASSERT_EQ(test_signer({"--description", "Sample driver", "--url", "https://example.com/d", "--digest", "sha384",
+                         "--in", file("in.sys"), "--out", file("out.sys")})
                 .status,
             0);
   const tests::Outcome theirs = osslsigncode_verify("out.sys");
@@ -159,7 +165,7 @@ TEST_F(Authenticode, BothRefuseAStrangersSignature) {
   make_rsa();
   tests::write_file(dir_ / "in.sys", tests::build_pe(tests::driver_description()));
   ASSERT_EQ(test_signer({"--in", file("in.sys"), "--out", file("out.sys")}).status, 0);
-  make_p256();   // another root
+  make_p256();  // another root
   expect_both_refuse("out.sys");
 }
 
@@ -169,8 +175,8 @@ TEST_F(Authenticode, WeTakeWhatOsslsigncodeSigns) {
     tests::write_file(dir_ / "in.sys", tests::driver_of_size(0x1E00 + odd));
     std::filesystem::remove(dir_ / "theirs.sys");
     const tests::Outcome outcome =
-        tests::run_program({"osslsigncode", "sign", "-certs", file("leaf.pem"), "-key", file("leaf.key"), "-h", "sha256", "-n", "Sample",
-                            "-in", file("in.sys"), "-out", file("theirs.sys")});
+        tests::run_program({"osslsigncode", "sign", "-certs", file("leaf.pem"), "-key", file("leaf.key"), "-h",
+                            "sha256", "-n", "Sample", "-in", file("in.sys"), "-out", file("theirs.sys")});
     ASSERT_EQ(outcome.status, 0) << outcome.output;
     const package::Verdict ours = our_verdict("theirs.sys");
     EXPECT_TRUE(ours.valid());
@@ -181,8 +187,8 @@ TEST_F(Authenticode, WeTakeWhatOsslsigncodeSigns) {
 TEST_F(Authenticode, ReplacingOsslsigncodesSignatureGivesAGoodFile) {
   make_rsa();
   tests::write_file(dir_ / "in.sys", tests::driver_of_size(0x1E05));
-  ASSERT_EQ(tests::run_program({"osslsigncode", "sign", "-certs", file("leaf.pem"), "-key", file("leaf.key"), "-in", file("in.sys"), "-out",
-                                file("theirs.sys")})
+  ASSERT_EQ(tests::run_program({"osslsigncode", "sign", "-certs", file("leaf.pem"), "-key", file("leaf.key"), "-in",
+                                file("in.sys"), "-out", file("theirs.sys")})
                 .status,
             0);
   const tests::Outcome refused = test_signer({"--in", file("theirs.sys"), "--out", file("ours.sys")});
@@ -204,16 +210,17 @@ TEST_F(Authenticode, OpensslFindsTheSignatureGoodAsPkcs7) {
   const auto data = cms::SignedData::parse(entries->front().der);
   tests::write_file(dir_ / "signature.der", entries->front().der);
   tests::write_file(dir_ / "content", data->content_octets());
-  openssl({"smime", "-verify", "-noverify", "-inform", "der", "-in", file("signature.der"), "-content", file("content"), "-out",
-           file("content.out")});
+  openssl({"smime", "-verify", "-noverify", "-inform", "der", "-in", file("signature.der"), "-content", file("content"),
+           "-out", file("content.out")});
 }
 
 TEST_F(Authenticode, OsslsigncodeTakesASignedCatalog) {
   make_rsa();
   // CertificateTrustList of a catalog without members: usage, list identifier, time, algorithm.
-  const Bytes list = der::sequence({der::sequence({der::oid(der::oids::kCatalogList)}), der::octet_string(Bytes(16, 0x42)),
-                                    der::utc_time(*base::time_from_rfc3339("2026-11-23T00:00:00Z")),
-                                    der::sequence({der::oid(der::oids::kCatalogListMember2), der::null()}), der::sequence({})});
+  const Bytes list =
+      der::sequence({der::sequence({der::oid(der::oids::kCatalogList)}), der::octet_string(Bytes(16, 0x42)),
+                     der::utc_time(*base::time_from_rfc3339("2026-11-23T00:00:00Z")),
+                     der::sequence({der::oid(der::oids::kCatalogListMember2), der::null()}), der::sequence({})});
   tests::write_file(dir_ / "in.cat", *cms::without_signer({der::oids::kCertificateTrustList, list}));
   const tests::Outcome outcome = test_signer({"--in", file("in.cat"), "--out", file("out.cat")});
   ASSERT_EQ(outcome.status, 0) << outcome.output;
@@ -240,19 +247,22 @@ TEST_F(Authenticode, TestSignerSaysNoAndWritesNothing) {
   expect_status(2, {"--digest", "sha1", "--in", file("in.sys"), "--out", file("out.sys")});
   expect_status(2, {"--in", file("none.sys"), "--out", file("out.sys")});
   expect_status(2, {"--in", file("in.sys")});
+  tests::write_file(dir_ / "other" / "in.sys", tests::build_pe(tests::driver_description()));
+  expect_status(2, {"--in", file("in.sys"), file("other/in.sys"), "--out-dir", file("both")});
+  EXPECT_FALSE(std::filesystem::exists(dir_ / "both" / "in.sys"));
   expect_status(2, {"--in", file("in.sys"), "--out", file("no-folder") + "/out.sys"});
   expect_status(2, {"--chain", file("leaf.key"), "--in", file("in.sys"), "--out", file("out.sys")});
-  expect_status(1, {"--in", file("leaf.pem"), "--out", file("out.sys")});   // neither PE nor catalog
+  expect_status(1, {"--in", file("leaf.pem"), "--out", file("out.sys")});  // neither PE nor catalog
   Bytes gap = tests::read_file(dir_ / "in.sys");
-  gap.at(0x80 + 24 + 240 + 16) ^= 0xFF;   // SizeOfRawData of the first section
+  gap.at(0x80 + 24 + 240 + 16) ^= 0xFF;  // SizeOfRawData of the first section
   tests::write_file(dir_ / "gap.sys", gap);
   expect_status(1, {"--in", file("gap.sys"), "--out", file("out.sys")});
-  std::size_t left_over = 0;   // temporary files
+  std::size_t left_over = 0;  // temporary files
   for (const auto& entry : std::filesystem::directory_iterator(dir_.path()))
     if (entry.path().filename().string().starts_with("out.sys")) ++left_over;
   EXPECT_EQ(left_over, 0U);
   make_certificates({"-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"}, "serverAuth");
-  expect_status(1, in_out);   // the certificate is not for code signing
+  expect_status(1, in_out);  // the certificate is not for code signing
 }
 
 }  // namespace

@@ -8,8 +8,8 @@
 
 namespace tests {
 
-// signed_data: a complete ContentInfo(SignedData) with one signer. Left out: lengths, OCTET STRINGs (digests, signature),
-// certificates, issuer and serial number, unsigned attributes. Stops the test program when it is not DER.
+// signed_data: a complete ContentInfo(SignedData) with one signer. Left out: lengths, OCTET STRINGs (digests,
+// signature), certificates, issuer and serial number, unsigned attributes. Stops the test program when it is not DER.
 std::string signature_skeleton(base::ByteView signed_data);
 
 }  // namespace tests

@@ -1,5 +1,5 @@
-// make-sample-package DIR: writes the sample driver package (coldsample.inf, coldsample.sys, coldsample.exe), the same bytes
-// every time. The binaries come from our own PE builder, the INF from tests/data/sample.
+// make-sample-package DIR: writes the sample driver package (coldsample.inf, coldsample.sys, coldsample.exe), the same
+// bytes every time. The binaries come from our own PE builder, the INF from tests/data/sample.
 #include <fmt/format.h>
 
 #include <cstdio>

@@ -24,7 +24,7 @@ base::Result<OutputFile> OutputFile::create(const std::filesystem::path& file) {
   std::string part = file.string() + ".XXXXXX";
   const int descriptor = mkostemp(part.data(), O_CLOEXEC);
   if (descriptor < 0) return io_error(file);
-  const mode_t mask = umask(0);   // mkostemp makes a private file; the output is an ordinary one
+  const mode_t mask = umask(0);  // mkostemp makes a private file; the output is an ordinary one
   umask(mask);
   OutputFile opened(file, part, descriptor);
   if (fchmod(descriptor, 0666 & ~mask) != 0) return io_error(file);

@@ -1,5 +1,5 @@
-// A file that is either wholly there or not there, for the test programs. Unlike usb::FileWriter it neither syncs nor reads
-// back, so that a benchmark of signing measures signing.
+// A file that is either wholly there or not there, for the test programs. Unlike usb::FileWriter it neither syncs nor
+// reads back, so that a benchmark of signing measures signing.
 #pragma once
 
 #include <filesystem>
@@ -16,13 +16,13 @@ class OutputFile final : public base::ByteSink {
   OutputFile& operator=(OutputFile&&) = delete;
   ~OutputFile() override;
   base::Result<void> write(base::ByteView bytes) override;
-  base::Result<void> commit();   // gives the file its name, replacing an old one
+  base::Result<void> commit();  // gives the file its name, replacing an old one
 
  private:
   OutputFile(std::filesystem::path file, std::filesystem::path part, int descriptor)
       : file_(std::move(file)), part_(std::move(part)), descriptor_(descriptor) {}
   std::filesystem::path file_;
-  std::filesystem::path part_;   // empty once committed or moved from
+  std::filesystem::path part_;  // empty once committed or moved from
   int descriptor_ = -1;
 };
 

@@ -53,9 +53,9 @@ Bytes code(std::initializer_list<std::uint8_t> instructions) {
   return bytes;
 }
 
-constexpr std::uint32_t kCode = 0x60000020;           // code, execute, read
-constexpr std::uint32_t kReadOnlyData = 0x40000040;   // initialised data, read
-constexpr std::uint32_t kData = 0xC0000040;           // initialised data, read, write
+constexpr std::uint32_t kCode = 0x60000020;          // code, execute, read
+constexpr std::uint32_t kReadOnlyData = 0x40000040;  // initialised data, read
+constexpr std::uint32_t kData = 0xC0000040;          // initialised data, read, write
 
 }  // namespace
 
@@ -81,7 +81,7 @@ Bytes build_pe(const PeDescription& pe) {
     const std::size_t virtual_size = section.content.empty() ? 0x100 : section.content.size();
     sections.put(name).u32le(static_cast<std::uint32_t>(virtual_size)).u32le(address).u32le(raw_size);
     sections.u32le(raw_size == 0 ? 0 : size_of_headers + static_cast<std::uint32_t>(raw.size()));
-    sections.zeros(12).u32le(section.characteristics);   // no relocations, no line numbers
+    sections.zeros(12).u32le(section.characteristics);  // no relocations, no line numbers
     ((section.characteristics & 0x20U) != 0 ? code_size : data_size) += raw_size;
     raw.put(content);
     address = round_up(address + virtual_size, kPage);
@@ -92,16 +92,23 @@ Bytes build_pe(const PeDescription& pe) {
   file.zeros(0x3C - file.size()).u32le(pe.e_lfanew).zeros(pe.e_lfanew - 0x40);
   file.u32le(0x4550).u16le(pe.machine).u16le(static_cast<std::uint16_t>(pe.sections.size())).u32le(0).u32le(0).u32le(0);
   file.u16le(static_cast<std::uint16_t>(optional_size)).u16le(pe.characteristics);
-  file.u16le(pe.is_pe32_plus ? 0x20B : 0x10B).u8(14).u8(0).u32le(code_size).u32le(data_size).u32le(0).u32le(entry).u32le(entry);
+  file.u16le(pe.is_pe32_plus ? 0x20B : 0x10B)
+      .u8(14)
+      .u8(0)
+      .u32le(code_size)
+      .u32le(data_size)
+      .u32le(0)
+      .u32le(entry)
+      .u32le(entry);
   if (pe.is_pe32_plus)
     file.u64le(0x140000000);
   else
-    file.u32le(entry).u32le(0x400000);   // BaseOfData, ImageBase
+    file.u32le(entry).u32le(0x400000);  // BaseOfData, ImageBase
   file.u32le(kPage).u32le(pe.file_alignment).u16le(10).u16le(0).u16le(0).u16le(0).u16le(10).u16le(0).u32le(0);
   file.u32le(address).u32le(size_of_headers);
   const std::size_t checksum_at = file.size();
-  file.u32le(0).u16le(pe.subsystem).u16le(0x0160);   // high-entropy, dynamic base, NX
-  for (const std::uint32_t size : {0x100000U, 0x1000U, 0x100000U, 0x1000U})   // stack and heap
+  file.u32le(0).u16le(pe.subsystem).u16le(0x0160);                           // high-entropy, dynamic base, NX
+  for (const std::uint32_t size : {0x100000U, 0x1000U, 0x100000U, 0x1000U})  // stack and heap
     pe.is_pe32_plus ? file.u64le(size) : file.u32le(size);
   file.u32le(0).u32le(pe.directories).zeros(8U * pe.directories);
   file.put(sections.bytes()).zeros(size_of_headers - file.size());
@@ -114,7 +121,7 @@ Bytes build_pe(const PeDescription& pe) {
 PeDescription driver_description() {
   PeDescription pe;
   pe.sections = {
-      {".text", kCode | 0x08000000, code({0x33, 0xC0, 0xC3})},   // xor eax, eax; ret: STATUS_SUCCESS
+      {".text", kCode | 0x08000000, code({0x33, 0xC0, 0xC3})},  // xor eax, eax; ret: STATUS_SUCCESS
       {".rdata", kReadOnlyData | 0x08000000, filler(0x400, 1)},
       {".data", kData | 0x08000000, filler(0x200, 2)},
       {"INIT", 0x62000020, code({0xC3})},
@@ -126,8 +133,8 @@ PeDescription program_description(bool is_pe32_plus) {
   PeDescription pe;
   pe.is_pe32_plus = is_pe32_plus;
   pe.machine = is_pe32_plus ? 0x8664 : 0x014C;
-  pe.characteristics = is_pe32_plus ? 0x0022 : 0x0103;   // executable; large addresses, or 32-bit without relocations
-  pe.subsystem = 3;   // console
+  pe.characteristics = is_pe32_plus ? 0x0022 : 0x0103;  // executable; large addresses, or 32-bit without relocations
+  pe.subsystem = 3;                                     // console
   pe.sections = {
       {".text", kCode, code({0x33, 0xC0, 0xC3})},
       {".rdata", kReadOnlyData, filler(0x600, 3)},

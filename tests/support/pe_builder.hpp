@@ -1,4 +1,5 @@
-// Makes PE images, good ones by default and bad ones on request. Deterministic: the same description gives the same bytes.
+// Makes PE images, good ones by default and bad ones on request. Deterministic: the same description gives the same
+// bytes.
 #pragma once
 
 #include <cstdint>
@@ -12,19 +13,19 @@ namespace tests {
 struct PeSection {
   std::string name;
   std::uint32_t characteristics = 0;
-  base::Bytes content;   // padded with zeros to the file alignment
+  base::Bytes content;  // padded with zeros to the file alignment
 };
 
 struct PeDescription {
   bool is_pe32_plus = true;
   std::uint16_t machine = 0x8664;
-  std::uint16_t subsystem = 1;          // native
+  std::uint16_t subsystem = 1;  // native
   std::uint16_t characteristics = 0x0022;
   std::uint32_t e_lfanew = 0x80;
   std::uint32_t directories = 16;
   std::uint32_t file_alignment = 0x200;
-  std::vector<PeSection> sections;      // the first one holds the entry point at its start
-  base::Bytes overlay;                  // after the last section
+  std::vector<PeSection> sections;  // the first one holds the entry point at its start
+  base::Bytes overlay;              // after the last section
 };
 
 base::Bytes build_pe(const PeDescription& description);

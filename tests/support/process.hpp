@@ -68,22 +68,6 @@ class AtTerminal {   // a program with a pseudo-terminal as its screen and keybo
   std::size_t seen_ = 0;
 };
 
-// Two devices joined by a cable: what is written to one is read from the other.
-class SerialCable {
- public:
-  SerialCable();
-  SerialCable(const SerialCable&) = delete;
-  SerialCable& operator=(const SerialCable&) = delete;
-  ~SerialCable();
-  const std::string& appliance_end() const { return ends_[0]; }
-  const std::string& host_end() const { return ends_[1]; }
-
- private:
-  int masters_[2] = {-1, -1};
-  std::string ends_[2];
-  pid_t pump_ = -1;
-};
-
 void wait_until(std::string_view what, const std::function<bool()>& holds,
                 std::chrono::seconds patience = std::chrono::seconds(20));
 

@@ -7,8 +7,8 @@
 namespace tests {
 
 struct Outcome {
-  int status = -1;      // exit status; 128 + signal when it was killed; 127 when there is no such program
-  std::string output;   // stdout and stderr together
+  int status = -1;     // exit status; 128 + signal when it was killed; 127 when there is no such program
+  std::string output;  // stdout and stderr together
 };
 
 // argv[0] is looked up in PATH. No shell, no input.

@@ -15,7 +15,8 @@ namespace {
 
 constexpr std::string_view kRootName = "C=DE,O=Coldseal Example,CN=Test Root";
 
-int no_random(void*, unsigned char* out, std::size_t size) {   // deterministic certificates; these keys are public anyway
+int no_random(void*, unsigned char* out,
+              std::size_t size) {  // deterministic certificates; these keys are public anyway
   for (std::size_t i = 0; i < size; ++i) out[i] = static_cast<unsigned char>(i * 7 + 1);
   return 0;
 }
@@ -35,8 +36,12 @@ class Pk {
   }
   Pk(const Pk&) = delete;
   Pk& operator=(const Pk&) = delete;
-  ~Pk() { mbedtls_pk_free(&context_); }
-  mbedtls_pk_context* get() { return &context_; }
+  ~Pk() {
+    mbedtls_pk_free(&context_);
+  }
+  mbedtls_pk_context* get() {
+    return &context_;
+  }
 
  private:
   mbedtls_pk_context context_{};
@@ -77,9 +82,10 @@ crypto::Certificate issue(const CertificateWish& wish, std::string_view subject_
   mbedtls_x509write_crt_set_issuer_key(&certificate, issuer_key.get());
   mbedtls_x509write_crt_set_md_alg(&certificate, MBEDTLS_MD_SHA256);
   // id-kp-codeSigning 1.3.6.1.5.5.7.3.3, as ExtKeyUsageSyntax; this writer of mbedTLS 2.28 has no function for it.
-  constexpr std::array<unsigned char, 12> kCodeSigning = {0x30, 0x0A, 0x06, 0x08, 0x2B, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x03};
+  constexpr std::array<unsigned char, 12> kCodeSigning = {0x30, 0x0A, 0x06, 0x08, 0x2B, 0x06,
+                                                          0x01, 0x05, 0x05, 0x07, 0x03, 0x03};
   constexpr char kExtendedKeyUsage[] = "\x55\x1D\x25";
-  const unsigned usage = wish.is_ca ? MBEDTLS_X509_KU_KEY_CERT_SIGN
+  const unsigned usage = wish.is_ca               ? MBEDTLS_X509_KU_KEY_CERT_SIGN
                          : wish.digital_signature ? MBEDTLS_X509_KU_DIGITAL_SIGNATURE
                                                   : MBEDTLS_X509_KU_KEY_ENCIPHERMENT;
   bool good = mbedtls_mpi_lset(&serial, static_cast<mbedtls_mpi_sint>(wish.serial)) == 0 &&
@@ -90,9 +96,11 @@ crypto::Certificate issue(const CertificateWish& wish, std::string_view subject_
               mbedtls_x509write_crt_set_basic_constraints(&certificate, wish.is_ca ? 1 : 0, -1) == 0 &&
               mbedtls_x509write_crt_set_key_usage(&certificate, usage) == 0;
   if (good && wish.code_signing)
-    good = mbedtls_x509write_crt_set_extension(&certificate, kExtendedKeyUsage, 3, 0, kCodeSigning.data(), kCodeSigning.size()) == 0;
+    good = mbedtls_x509write_crt_set_extension(&certificate, kExtendedKeyUsage, 3, 0, kCodeSigning.data(),
+                                               kCodeSigning.size()) == 0;
   std::array<unsigned char, 4096> buffer{};
-  const int size = good ? mbedtls_x509write_crt_der(&certificate, buffer.data(), buffer.size(), no_random, nullptr) : -1;
+  const int size =
+      good ? mbedtls_x509write_crt_der(&certificate, buffer.data(), buffer.size(), no_random, nullptr) : -1;
   mbedtls_mpi_free(&serial);
   mbedtls_x509write_crt_free(&certificate);
   base::require(size > 0, "mbedTLS wrote no certificate");
@@ -104,7 +112,9 @@ std::string key_pem(Vendor::Kind kind) {
   return read_text(folder / (kind == Vendor::Kind::p256 ? "p256.key.pem" : "rsa3072.key.pem"));
 }
 
-std::string root_key_pem() { return read_text(std::filesystem::path(COLDSEAL_TEST_DATA_DIR) / "keys" / "root.key.pem"); }
+std::string root_key_pem() {
+  return read_text(std::filesystem::path(COLDSEAL_TEST_DATA_DIR) / "keys" / "root.key.pem");
+}
 
 Vendor::Vendor(Kind kind, CertificateWish leaf)
     : root_(issue(root_wish(), root_key_pem(), kRootName, root_key_pem())),
@@ -126,11 +136,14 @@ base::Bytes Vendor::sign_pe(base::ByteView image) {
   const crypto::DigestAlgorithm wanted[] = {crypto::DigestAlgorithm::sha256};
   const auto measurement = must(parsed.measure(file, wanted));
   base::MemorySink out;
-  const auto written = formats::write_signed(file, parsed, measurement, sign(formats::pe_content(measurement.digest(wanted[0]))), out);
+  const auto written =
+      formats::write_signed(file, parsed, measurement, sign(formats::pe_content(measurement.digest(wanted[0]))), out);
   base::require(written.has_value(), "the test image was not signed");
   return out.bytes();
 }
 
-base::Time at(std::string_view rfc3339) { return must(base::time_from_rfc3339(rfc3339)); }
+base::Time at(std::string_view rfc3339) {
+  return must(base::time_from_rfc3339(rfc3339));
+}
 
 }  // namespace tests

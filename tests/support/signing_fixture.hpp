@@ -4,19 +4,19 @@
 #include <string>
 #include <vector>
 
-#include "crypto/cms/signed_data.hpp"
 #include "crypto/certificate.hpp"
+#include "crypto/cms/signed_data.hpp"
 #include "tests/support/software_key.hpp"
 
 namespace tests {
 
 struct CertificateWish {
   std::string subject = "C=DE,O=Coldseal Example,CN=Test Leaf";
-  std::string not_before = "20250101000000";   // YYYYMMDDhhmmss, UTC
+  std::string not_before = "20250101000000";  // YYYYMMDDhhmmss, UTC
   std::string not_after = "20350101000000";
   bool is_ca = false;
   bool code_signing = true;
-  bool digital_signature = true;   // in keyUsage
+  bool digital_signature = true;  // in keyUsage
   std::uint64_t serial = 2;
 };
 
@@ -47,6 +47,6 @@ class Vendor {
 std::string key_pem(Vendor::Kind kind);
 std::string root_key_pem();
 
-base::Time at(std::string_view rfc3339);   // stops the test program when the text is wrong
+base::Time at(std::string_view rfc3339);  // stops the test program when the text is wrong
 
 }  // namespace tests

@@ -58,7 +58,7 @@ SoftwareKey::~SoftwareKey() = default;
 
 base::Result<SoftwareKey> SoftwareKey::from_pem(std::string_view pem) {
   auto key = std::make_unique<Key>();
-  const std::string terminated(pem);   // mbedTLS wants the NUL counted
+  const std::string terminated(pem);  // mbedTLS wants the NUL counted
   const auto* const text = reinterpret_cast<const unsigned char*>(terminated.c_str());
 #if MBEDTLS_VERSION_MAJOR < 3
   const int error = mbedtls_pk_parse_key(&key->pk, text, terminated.size() + 1, nullptr, 0);
@@ -68,7 +68,7 @@ base::Result<SoftwareKey> SoftwareKey::from_pem(std::string_view pem) {
   if (error == MBEDTLS_ERR_PK_PASSWORD_REQUIRED)
     return fail(Errc::unsupported, "private key is protected by a pass phrase, an unprotected one is wanted");
   if (error != 0) return fail(Errc::malformed, "not a private key in PEM: PKCS#8, PKCS#1 or SEC1 wanted");
-  std::array<unsigned char, 4096> buffer{};   // mbedTLS writes backwards from its end
+  std::array<unsigned char, 4096> buffer{};  // mbedTLS writes backwards from its end
   const int size = mbedtls_pk_write_pubkey_der(&key->pk, buffer.data(), buffer.size());
   if (size <= 0) return fail(Errc::unsupported, "private key without a public one");
   SoftwareKey parsed(std::move(key));
@@ -90,17 +90,20 @@ SoftwareKey SoftwareKey::generate_p256() {
   return std::move(*parsed);
 }
 
-crypto::KeyAlgorithm SoftwareKey::algorithm() const { return algorithm_; }
+crypto::KeyAlgorithm SoftwareKey::algorithm() const {
+  return algorithm_;
+}
 
 base::Result<base::Bytes> SoftwareKey::sign(const crypto::Digest& digest) {
-  base::Bytes signature(1024);   // an RSA-4096 signature has 512 bytes, an ECDSA P-384 one at most 104
+  base::Bytes signature(1024);  // an RSA-4096 signature has 512 bytes, an ECDSA P-384 one at most 104
   std::size_t size = 0;
 #if MBEDTLS_VERSION_MAJOR < 3
-  const int error = mbedtls_pk_sign(&key_->pk, md_type(digest.algorithm()), digest.bytes().data(), digest.bytes().size(),
-                                    signature.data(), &size, system_random, nullptr);
+  const int error = mbedtls_pk_sign(&key_->pk, md_type(digest.algorithm()), digest.bytes().data(),
+                                    digest.bytes().size(), signature.data(), &size, system_random, nullptr);
 #else
-  const int error = mbedtls_pk_sign(&key_->pk, md_type(digest.algorithm()), digest.bytes().data(), digest.bytes().size(),
-                                    signature.data(), signature.size(), &size, system_random, nullptr);
+  const int error =
+      mbedtls_pk_sign(&key_->pk, md_type(digest.algorithm()), digest.bytes().data(), digest.bytes().size(),
+                      signature.data(), signature.size(), &size, system_random, nullptr);
 #endif
   if (error != 0) return fail(Errc::unavailable, "the software key did not sign");
   signature.resize(size);

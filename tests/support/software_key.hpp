@@ -1,4 +1,5 @@
-// A private key from a PEM file, for tests and the test signer only: no shipped program signs code with a key like this.
+// A private key from a PEM file, for tests and the test signer only: no shipped program signs code with a key like
+// this.
 #pragma once
 
 #include <memory>
@@ -10,7 +11,8 @@ namespace tests {
 
 class SoftwareKey final : public crypto::Signer {
  public:
-  // PKCS#8, PKCS#1 or SEC1 PEM without a pass phrase: RSA 2048 to 4096, P-256, P-384. Errc::malformed, Errc::unsupported.
+  // PKCS#8, PKCS#1 or SEC1 PEM without a pass phrase: RSA 2048 to 4096, P-256, P-384. Errc::malformed,
+  // Errc::unsupported.
   static base::Result<SoftwareKey> from_pem(std::string_view pem);
   // A new P-256 key, different each time.
   static SoftwareKey generate_p256();

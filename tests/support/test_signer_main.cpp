@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <string>
@@ -56,7 +57,8 @@ Result<std::vector<crypto::Certificate>> certificates_of(const std::string& file
 }
 
 Result<crypto::DigestAlgorithm> algorithm_named(const std::string& name) {
-  for (const auto algorithm : {crypto::DigestAlgorithm::sha256, crypto::DigestAlgorithm::sha384, crypto::DigestAlgorithm::sha512})
+  for (const auto algorithm :
+       {crypto::DigestAlgorithm::sha256, crypto::DigestAlgorithm::sha384, crypto::DigestAlgorithm::sha512})
     if (name == crypto::digest_name(algorithm)) return algorithm;
   return fail(Errc::usage, "--digest " + name + ": sha256, sha384 or sha512 wanted");
 }
@@ -64,8 +66,10 @@ Result<crypto::DigestAlgorithm> algorithm_named(const std::string& name) {
 Result<Setup> set_up(const Options& options) {
   if (options.page_hashes) return fail(Errc::usage, "--page-hashes is not supported yet");
   if (options.append) return fail(Errc::usage, "--append is not supported yet");
-  if (options.form != "signtool") return fail(Errc::usage, "--form " + options.form + " is not supported yet, only signtool");
-  if (!options.signing_time.empty()) return fail(Errc::usage, "--signing-time is not supported yet: form signtool has no time");
+  if (options.form != "signtool")
+    return fail(Errc::usage, "--form " + options.form + " is not supported yet, only signtool");
+  if (!options.signing_time.empty())
+    return fail(Errc::usage, "--signing-time is not supported yet: form signtool has no time");
   if (options.in.size() > 1 && options.out_dir.empty()) return fail(Errc::usage, "several --in files need --out-dir");
   if (options.out.empty() == options.out_dir.empty()) return fail(Errc::usage, "either --out or --out-dir is wanted");
   const crypto::DigestAlgorithm algorithm = TRY(algorithm_named(options.digest));
@@ -83,7 +87,8 @@ Result<Setup> set_up(const Options& options) {
 }
 
 Result<base::Bytes> signature_over(const cms::Content& content, const Options& options, Setup& setup) {
-  const cms::UnsignedData data = TRY(cms::UnsignedData::prepare(content, options.attributes, setup.identity, setup.algorithm));
+  const cms::UnsignedData data =
+      TRY(cms::UnsignedData::prepare(content, options.attributes, setup.identity, setup.algorithm));
   const base::Bytes signature = TRY(setup.key.sign(data.to_be_signed()));
   return data.with_signature(signature);
 }
@@ -94,7 +99,8 @@ Result<void> sign_pe(const base::ByteSource& file, const std::string& out, const
     return fail(Errc::refused, "is signed already; --replace puts the new signature in place of the old one");
   const crypto::DigestAlgorithm wanted[] = {setup.algorithm};
   const formats::PeMeasurement measurement = TRY(image.measure(file, wanted));
-  const base::Bytes signed_data = TRY(signature_over(formats::pe_content(measurement.digest(setup.algorithm)), options, setup));
+  const base::Bytes signed_data =
+      TRY(signature_over(formats::pe_content(measurement.digest(setup.algorithm)), options, setup));
   tests::OutputFile output = TRY(tests::OutputFile::create(out));
   TRY(formats::write_signed(file, image, measurement, signed_data, output));
   return output.commit();
@@ -104,7 +110,8 @@ Result<void> sign_catalog(const base::ByteSource& file, const std::string& out, 
   const base::Bytes der = TRY(base::read_all(file, base::limits::kCatalogBytes));
   const cms::SignedData catalog = TRY(base::within("neither a PE image nor a catalog", cms::SignedData::parse(der)));
   if (!(catalog.content_type() == der::oids::kCertificateTrustList))
-    return fail(Errc::malformed, "neither a PE image nor a catalog: its content is " + der::dotted(catalog.content_type()));
+    return fail(Errc::malformed,
+                "neither a PE image nor a catalog: its content is " + der::dotted(catalog.content_type()));
   if (!catalog.signers().empty() && !options.replace)
     return fail(Errc::refused, "is signed already; --replace puts the new signature in place of the old one");
   const cms::Content content{der::oids::kCertificateTrustList, base::to_bytes(catalog.content_der())};
@@ -130,15 +137,33 @@ int complain(const base::Error& error, int status) {
   return status;
 }
 
+// One output per input, no two the same.
+Result<std::vector<std::string>> output_names(const Options& options) {
+  if (options.out_dir.empty()) return std::vector<std::string>{options.out};
+  std::error_code error;
+  std::filesystem::create_directories(options.out_dir, error);
+  if (error) return fail(Errc::io, options.out_dir + ": " + error.message());
+  std::vector<std::string> outputs;
+  for (const std::string& in : options.in) {
+    const auto out = std::filesystem::path(options.out_dir) / std::filesystem::path(in).filename();
+    if (std::ranges::find(outputs, out.string()) != outputs.end())
+      return fail(Errc::usage, "two --in files would both become " + out.string());
+    outputs.push_back(out.string());
+  }
+  return outputs;
+}
+
 int run(const Options& options) {
   Result<Setup> setup = set_up(options);
-  if (!setup) return complain(setup.error(), setup.error().code() == Errc::refused || setup.error().code() == Errc::mismatch ? 1 : 2);
+  if (!setup)
+    return complain(setup.error(),
+                    setup.error().code() == Errc::refused || setup.error().code() == Errc::mismatch ? 1 : 2);
+  const auto outputs = output_names(options);
+  if (!outputs) return complain(outputs.error(), 2);
   int status = 0;
-  for (const std::string& in : options.in) {
-    const std::string out = options.out_dir.empty() ? options.out : (std::filesystem::path(options.out_dir) / std::filesystem::path(in).filename()).string();
-    if (const auto done = sign_file(in, out, options, *setup); !done)
+  for (std::size_t i = 0; i < options.in.size(); ++i)
+    if (const auto done = sign_file(options.in[i], (*outputs)[i], options, *setup); !done)
       status = std::max(status, complain(done.error(), exit_status(done.error().code())));
-  }
   return status;
 }
 
@@ -148,7 +173,8 @@ int main(int argc, char** argv) {
   Options options;
   CLI::App app("Signs PE images and catalogs with a key file. For tests only.", "test-signer");
   app.add_option("--key", options.key, "private key, PEM without pass phrase")->required();
-  app.add_option("--cert", options.certificate, "its certificate, PEM or DER; a chain may follow in the same file")->required();
+  app.add_option("--cert", options.certificate, "its certificate, PEM or DER; a chain may follow in the same file")
+      ->required();
   app.add_option("--chain", options.chain, "certificates of the issuers, PEM");
   app.add_option("--ac", options.additional, "a cross-certificate, PEM");
   app.add_option("--digest", options.digest, "sha256 (default), sha384 or sha512");

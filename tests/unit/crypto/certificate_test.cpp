@@ -49,7 +49,7 @@ TEST(Certificate, ReadsNamesTimesAndUses) {
   EXPECT_FALSE(vendor.leaf().allows_time_stamping());
   EXPECT_FALSE(vendor.leaf().is_ca());
   EXPECT_TRUE(vendor.root().is_ca());
-  EXPECT_FALSE(vendor.root().allows_digital_signature());   // it has keyCertSign only
+  EXPECT_FALSE(vendor.root().allows_digital_signature());  // it has keyCertSign only
   EXPECT_TRUE(vendor.root().is_self_issued());
   EXPECT_EQ(vendor.leaf().public_key()->algorithm(), crypto::KeyAlgorithm::ecdsa_p256);
 }
@@ -125,7 +125,8 @@ TEST(CertificateChain, IsJudgedAtTheGivenTimeAndNotAtTodays) {
 
 TEST(CertificateChain, NeedsARoot) {
   const Vendor vendor;
-  EXPECT_TRUE(has(verify_chain(vendor.leaf(), {vendor.root()}, {}, kNow, CertificateUse::code_signing), ChainProblem::Kind::untrusted));
+  EXPECT_TRUE(has(verify_chain(vendor.leaf(), {vendor.root()}, {}, kNow, CertificateUse::code_signing),
+                  ChainProblem::Kind::untrusted));
 }
 
 TEST(CertificateChain, NeedsTheRightRootKeyAndNotOnlyItsName) {
@@ -134,7 +135,8 @@ TEST(CertificateChain, NeedsTheRightRootKeyAndNotOnlyItsName) {
   wish.subject = kRootName;
   wish.is_ca = true;
   const Certificate namesake = tests::issue(wish, p256, kRootName, p256);
-  EXPECT_TRUE(has(verify_chain(Vendor().leaf(), {}, {namesake}, kNow, CertificateUse::code_signing), ChainProblem::Kind::untrusted));
+  EXPECT_TRUE(has(verify_chain(Vendor().leaf(), {}, {namesake}, kNow, CertificateUse::code_signing),
+                  ChainProblem::Kind::untrusted));
 }
 
 TEST(CertificateChain, NeedsCodeSigningAndDigitalSignature) {
@@ -144,13 +146,15 @@ TEST(CertificateChain, NeedsCodeSigningAndDigitalSignature) {
   tests::CertificateWish no_signature;
   no_signature.digital_signature = false;
   EXPECT_TRUE(has(judged(Vendor(Vendor::Kind::p256, no_signature)), ChainProblem::Kind::use));
-  EXPECT_TRUE(has(verify_chain(Vendor().leaf(), {}, {Vendor().root()}, kNow, CertificateUse::time_stamping), ChainProblem::Kind::use));
+  EXPECT_TRUE(has(verify_chain(Vendor().leaf(), {}, {Vendor().root()}, kNow, CertificateUse::time_stamping),
+                  ChainProblem::Kind::use));
 }
 
 TEST(CertificateChain, RefusesALeafThatActsAsIssuer) {
   const std::string p256 = tests::key_pem(Vendor::Kind::p256);
-  const Vendor vendor;   // its leaf is no CA, and has the P-256 key
-  const Certificate below = tests::issue({.subject = "CN=Below"}, tests::key_pem(Vendor::Kind::rsa3072), "C=DE,O=Coldseal Example,CN=Test Leaf", p256);
+  const Vendor vendor;  // its leaf is no CA, and has the P-256 key
+  const Certificate below = tests::issue({.subject = "CN=Below"}, tests::key_pem(Vendor::Kind::rsa3072),
+                                         "C=DE,O=Coldseal Example,CN=Test Leaf", p256);
   EXPECT_FALSE(verify_chain(below, {vendor.leaf()}, {vendor.root()}, kNow, CertificateUse::code_signing).trusted());
 }
 
@@ -165,7 +169,8 @@ TEST(SigningIdentity, EmbedsAllButTheRoot) {
 
 TEST(SigningIdentity, DropsRepeatedCertificates) {
   const Vendor vendor;
-  const auto identity = SigningIdentity::assemble({vendor.leaf(), vendor.root(), vendor.leaf(), vendor.root()}, *vendor.leaf().public_key());
+  const auto identity = SigningIdentity::assemble({vendor.leaf(), vendor.root(), vendor.leaf(), vendor.root()},
+                                                  *vendor.leaf().public_key());
   ASSERT_TRUE(identity);
   EXPECT_EQ(identity->chain().size(), 2U);
 }
@@ -175,8 +180,10 @@ TEST(SigningIdentity, RefusesAnotherKeyAndUnrelatedOrUnfitCertificates) {
   const Vendor other(Vendor::Kind::rsa3072);
   EXPECT_EQ(SigningIdentity::assemble({}, *vendor.leaf().public_key()).error().code(), Errc::malformed);
   EXPECT_EQ(SigningIdentity::assemble({vendor.leaf()}, *other.leaf().public_key()).error().code(), Errc::mismatch);
-  const Certificate stranger = tests::issue(intermediate_wish(), tests::root_key_pem(), kRootName, tests::root_key_pem());
-  EXPECT_EQ(SigningIdentity::assemble({vendor.leaf(), stranger}, *vendor.leaf().public_key()).error().code(), Errc::mismatch);
+  const Certificate stranger =
+      tests::issue(intermediate_wish(), tests::root_key_pem(), kRootName, tests::root_key_pem());
+  EXPECT_EQ(SigningIdentity::assemble({vendor.leaf(), stranger}, *vendor.leaf().public_key()).error().code(),
+            Errc::mismatch);
   tests::CertificateWish no_purpose;
   no_purpose.code_signing = false;
   const Vendor unfit(Vendor::Kind::p256, no_purpose);

@@ -13,7 +13,9 @@ using base::ByteView;
 using crypto::Digest;
 using crypto::DigestAlgorithm;
 
-std::string hex_of(DigestAlgorithm algorithm, std::string_view text) { return crypto::digest_of(algorithm, base::as_bytes(text)).hex(); }
+std::string hex_of(DigestAlgorithm algorithm, std::string_view text) {
+  return crypto::digest_of(algorithm, base::as_bytes(text)).hex();
+}
 
 Bytes pattern(std::size_t size) {
   Bytes bytes(size);
@@ -21,13 +23,14 @@ Bytes pattern(std::size_t size) {
   return bytes;
 }
 
-TEST(Digest, IsThatOfTheStandardsExamples) {   // FIPS 180-2, appendices A to D
+TEST(Digest, IsThatOfTheStandardsExamples) {  // FIPS 180-2, appendices A to D
   EXPECT_EQ(hex_of(DigestAlgorithm::sha1, "abc"), "a9993e364706816aba3e25717850c26c9cd0d89d");
   EXPECT_EQ(hex_of(DigestAlgorithm::sha256, "abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
   EXPECT_EQ(hex_of(DigestAlgorithm::sha256, ""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
   EXPECT_EQ(hex_of(DigestAlgorithm::sha256, "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq"),
             "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
-  EXPECT_EQ(hex_of(DigestAlgorithm::sha256, std::string(1000000, 'a')), "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+  EXPECT_EQ(hex_of(DigestAlgorithm::sha256, std::string(1000000, 'a')),
+            "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
   EXPECT_EQ(hex_of(DigestAlgorithm::sha384, "abc"),
             "cb00753f45a35e8bb5a03d699ac65007272c32ab0eded1631a8b605a43ff5bed8086072ba1e7cc2358baeca134c825a7");
 }
@@ -36,7 +39,9 @@ TEST(Digest, FastAndPlainSha256AgreeForEveryLength) {
   if (!base::has_sha256_instructions()) std::puts("this processor has no SHA instructions: both sides are mbedTLS");
   const Bytes all = pattern(1100);
   for (std::size_t size = 0; size <= all.size(); ++size)
-    ASSERT_EQ(crypto::sha256(ByteView(all).first(size)).hex(), base::hex(tests::plain_sha256(ByteView(all).first(size)))) << size;
+    ASSERT_EQ(crypto::sha256(ByteView(all).first(size)).hex(),
+              base::hex(tests::plain_sha256(ByteView(all).first(size))))
+        << size;
 }
 
 TEST(Digest, DoesNotDependOnHowTheInputIsCut) {
@@ -44,14 +49,16 @@ TEST(Digest, DoesNotDependOnHowTheInputIsCut) {
   const Digest whole = crypto::sha256(all);
   for (std::size_t piece = 1; piece <= 130; ++piece) {
     crypto::Hasher hasher(DigestAlgorithm::sha256);
-    for (std::size_t at = 0; at < all.size(); at += piece) hasher.update(ByteView(all).subspan(at, std::min(piece, all.size() - at)));
+    for (std::size_t at = 0; at < all.size(); at += piece)
+      hasher.update(ByteView(all).subspan(at, std::min(piece, all.size() - at)));
     hasher.update({});
     ASSERT_EQ(std::move(hasher).finish(), whole) << piece;
   }
 }
 
 TEST(Digest, HasTheSizeOfItsAlgorithmOrIsRefused) {
-  for (const DigestAlgorithm algorithm : {DigestAlgorithm::sha1, DigestAlgorithm::sha256, DigestAlgorithm::sha384, DigestAlgorithm::sha512}) {
+  for (const DigestAlgorithm algorithm :
+       {DigestAlgorithm::sha1, DigestAlgorithm::sha256, DigestAlgorithm::sha384, DigestAlgorithm::sha512}) {
     const std::size_t size = crypto::digest_size(algorithm);
     EXPECT_EQ(crypto::digest_of(algorithm, ByteView{}).bytes().size(), size);
     EXPECT_TRUE(Digest::from_bytes(algorithm, Bytes(size)));

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 
 #include "tests/support/temp_dir.hpp"
@@ -172,11 +173,16 @@ std::size_t occurrences(const base::Bytes& masked) {
     memory.clear();
     memory.seekg(static_cast<std::streamoff>(from));
     if (!memory.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()))) continue;
-    const auto equal = [](std::uint8_t byte, std::uint8_t hidden) { return byte == (hidden ^ kMask); };
-    for (auto at = bytes.begin();; ++at) {
-      at = std::search(at, bytes.end(), masked.begin(), masked.end(), equal);
-      if (at == bytes.end()) break;
-      ++found;
+    // By way of memchr, which stays fast in builds that check everything else.
+    const std::uint8_t first = masked.front() ^ kMask;
+    const std::uint8_t* at = bytes.data();
+    const std::uint8_t* const end = bytes.data() + bytes.size();
+    while ((at = static_cast<const std::uint8_t*>(std::memchr(at, first, static_cast<std::size_t>(end - at)))) != nullptr) {
+      if (static_cast<std::size_t>(end - at) < masked.size()) break;
+      std::size_t same = 1;
+      while (same < masked.size() && at[same] == (masked[same] ^ kMask)) ++same;
+      if (same == masked.size()) ++found;
+      ++at;
     }
     base::wipe(bytes);
   }

@@ -20,14 +20,16 @@ using cms::SignedData;
 using tests::Vendor;
 namespace oids = der::oids;
 
-cms::Content pe_content() { return formats::pe_content(crypto::sha256(base::as_bytes("an image"))); }
+cms::Content pe_content() {
+  return formats::pe_content(crypto::sha256(base::as_bytes("an image")));
+}
 
 // SignedData from its parts, so that tests can make bad ones.
 struct Parts {
   Bytes version = der::integer(1);
   Bytes algorithms = der::set_of({der::algorithm(crypto::DigestAlgorithm::sha256)});
   Bytes content = der::sequence({der::oid(oids::kSpcIndirectData), der::element(der::context(0), pe_content().der)});
-  Bytes certificates;   // with its [0], or nothing
+  Bytes certificates;  // with its [0], or nothing
   Bytes signers = der::element(der::kSet, {});
   Bytes der() const {
     const Bytes inner = der::sequence({version, algorithms, content, certificates, signers});
@@ -98,9 +100,9 @@ TEST(SignedData, HasSignToolsFormFieldForField) {
   EXPECT_EQ(tests::signature_skeleton(vendor.sign(pe_content())), kSignToolSkeleton);
 }
 
-// The same against the genuine file. Left out of the comparison, and why: the certificates, issuer, serial number, digests
-// and signature value (another key and file), the unsigned attributes (a nested signature and timestamps are added to a
-// finished signature), and sequenceNumber (only on nested signatures, which are not written yet).
+// The same against the genuine file. Left out of the comparison, and why: the certificates, issuer, serial number,
+// digests and signature value (another key and file), the unsigned attributes (a nested signature and timestamps are
+// added to a finished signature), and sequenceNumber (only on nested signatures, which are not written yet).
 TEST(SignedData, HasTheFormOfAGenuineSignToolSignature) {
   const char* const corpus = std::getenv("COLDSEAL_CORPUS");
   if (corpus == nullptr) {
@@ -128,7 +130,8 @@ TEST(SignedData, ReadsWhatItWrites) {
   for (const Vendor::Kind kind : {Vendor::Kind::p256, Vendor::Kind::rsa3072}) {
     Vendor vendor(kind);
     const cms::Content content = pe_content();
-    const auto data = SignedData::parse(vendor.sign(content, {.description = "Treiber für Ä", .url = "https://example.com/"}));
+    const auto data =
+        SignedData::parse(vendor.sign(content, {.description = "Treiber für Ä", .url = "https://example.com/"}));
     ASSERT_TRUE(data) << data.error().text();
     EXPECT_EQ(data->version(), 1U);
     EXPECT_TRUE(data->content_type() == oids::kSpcIndirectData);
@@ -146,8 +149,14 @@ TEST(SignedData, ReadsWhatItWrites) {
               kind == Vendor::Kind::p256 ? Errc::mismatch : Errc::unsupported);
     // programName in UTF-16BE, moreInfo as an IA5 URL.
     const std::string opus = base::hex(signer.signed_attribute(oids::kSpcOpusInfo)->values.at(0));
-    EXPECT_NE(opus.find("a01c801a" "00540072006500690062006500720020006600fc0072002000c4"), std::string::npos) << opus;
-    EXPECT_NE(opus.find("a1168014" "68747470733a2f2f6578616d706c652e636f6d2f"), std::string::npos) << opus;
+    EXPECT_NE(opus.find("a01c801a"
+                        "00540072006500690062006500720020006600fc0072002000c4"),
+              std::string::npos)
+        << opus;
+    EXPECT_NE(opus.find("a1168014"
+                        "68747470733a2f2f6578616d706c652e636f6d2f"),
+              std::string::npos)
+        << opus;
   }
 }
 
@@ -170,7 +179,8 @@ TEST(SignedData, EmbedsCertificatesInDerOrderOnceAndWithoutTheRoot) {
   const std::string rsa = tests::key_pem(Vendor::Kind::rsa3072);
   const crypto::Certificate root = Vendor().root();
   tests::CertificateWish ca{.subject = "CN=Test Intermediate", .is_ca = true, .code_signing = false, .serial = 3};
-  const crypto::Certificate intermediate = tests::issue(ca, p256, "C=DE,O=Coldseal Example,CN=Test Root", tests::root_key_pem());
+  const crypto::Certificate intermediate =
+      tests::issue(ca, p256, "C=DE,O=Coldseal Example,CN=Test Root", tests::root_key_pem());
   const crypto::Certificate leaf = tests::issue({}, rsa, "CN=Test Intermediate", p256);
   const auto identity = crypto::SigningIdentity::assemble({leaf, root, intermediate, intermediate}, *leaf.public_key());
   ASSERT_TRUE(identity);
@@ -202,8 +212,10 @@ TEST(UnsignedData, RefusesASignatureThatIsNotTheLeafs) {
 
 TEST(UnsignedData, RefusesSha1AndBadContentOrText) {
   const Vendor vendor;
-  const auto prepare = [&](Bytes content, cms::SignedAttributes attributes, crypto::DigestAlgorithm algorithm = crypto::DigestAlgorithm::sha256) {
-    return cms::UnsignedData::prepare({oids::kSpcIndirectData, std::move(content)}, attributes, vendor.identity(), algorithm);
+  const auto prepare = [&](Bytes content, cms::SignedAttributes attributes,
+                           crypto::DigestAlgorithm algorithm = crypto::DigestAlgorithm::sha256) {
+    return cms::UnsignedData::prepare({oids::kSpcIndirectData, std::move(content)}, attributes, vendor.identity(),
+                                      algorithm);
   };
   const Bytes good = pe_content().der;
   EXPECT_TRUE(prepare(good, {}));
@@ -225,16 +237,24 @@ TEST(SignedData, KeepsUnsignedCatalogsReadable) {
   EXPECT_EQ(base::to_bytes(data->content_der()), list.der);
   // The form of MakeCat: empty SETs, no certificates.
   EXPECT_EQ(base::hex(*cms::without_signer(list)),
-            "302a" "06092a864886f70d010702"          // signedData
-            "a01d" "301b" "020101" "3100"            // version 1, no digest algorithms
-            "3012" "06092b0601040182370a01" "a005" "3003020107"   // the list
-            "3100");                                 // no signers
+            "302a"
+            "06092a864886f70d010702"  // signedData
+            "a01d"
+            "301b"
+            "020101"
+            "3100"  // version 1, no digest algorithms
+            "3012"
+            "06092b0601040182370a01"
+            "a005"
+            "3003020107"  // the list
+            "3100");      // no signers
 }
 
 TEST(SignedData, ReadsCmsFormAndSaysSo) {
   Parts parts;
   parts.version = der::integer(3);
-  parts.content = der::sequence({der::oid(oids::kSpcIndirectData), der::element(der::context(0), der::octet_string(pe_content().der))});
+  parts.content = der::sequence(
+      {der::oid(oids::kSpcIndirectData), der::element(der::context(0), der::octet_string(pe_content().der))});
   const auto data = SignedData::parse(parts.der());
   ASSERT_TRUE(data) << data.error().text();
   EXPECT_EQ(data->deviations().size(), 2U);
@@ -259,7 +279,8 @@ TEST(SignedData, NoticesUnsortedAndRepeatedCertificates) {
 TEST(SignedData, RefusesCutAndExtendedBytes) {
   Vendor vendor;
   Bytes der = vendor.sign(pe_content());
-  for (std::size_t size = 0; size < der.size(); ++size) ASSERT_FALSE(SignedData::parse(base::ByteView(der).first(size))) << size;
+  for (std::size_t size = 0; size < der.size(); ++size)
+    ASSERT_FALSE(SignedData::parse(base::ByteView(der).first(size))) << size;
   der.push_back(0);
   EXPECT_FALSE(SignedData::parse(der));
 }
@@ -286,12 +307,12 @@ TEST(SignedData, NoChangedBitGoesUnnoticed) {
     if (!data || data->signers().size() != 1 || !data->deviations().empty()) return false;
     const cms::SignerInfo& signer = data->signers().front();
     const bool listed = data->digest_algorithms() == std::vector{signer.digest_algorithm};
-    return listed && data->signer_certificate(signer) && data->expect_content_type(signer) && data->expect_message_digest(signer) &&
-           data->expect_signature(signer, key);
+    return listed && data->signer_certificate(signer) && data->expect_content_type(signer) &&
+           data->expect_message_digest(signer) && data->expect_signature(signer, key);
   };
   ASSERT_TRUE(accepted(good));
   for (std::size_t at = 0; at < good.size(); ++at) {
-    if (at >= certificate_at && at < certificate_at + certificate.size()) continue;   // the chain check's business
+    if (at >= certificate_at && at < certificate_at + certificate.size()) continue;  // the chain check's business
     Bytes changed = good;
     changed[at] ^= static_cast<std::uint8_t>(1U << (at % 8));
     ASSERT_FALSE(accepted(changed)) << at;

@@ -8,7 +8,9 @@ namespace {
 
 using base::Bytes;
 
-crypto::Digest some_digest() { return crypto::sha256(base::as_bytes("an image")); }
+crypto::Digest some_digest() {
+  return crypto::sha256(base::as_bytes("an image"));
+}
 
 TEST(Authenticode, WritesSpcPeImageDataAsGenuineSignaturesHaveIt) {
   const cms::Content content = formats::pe_content(some_digest());
@@ -33,8 +35,9 @@ TEST(Authenticode, RefusesDigestsOfAnotherSizeThanTheirAlgorithm) {
   // The hole of osslsigncode before 2.12: an OCTET STRING longer than any digest, copied without looking.
   for (const std::size_t size : {0U, 19U, 31U, 33U, 64U, 65U, 200U}) {
     Bytes der = formats::pe_content(some_digest()).der;
-    Bytes body(der.begin() + 2, der.begin() + 2 + 0x19);   // the data part
-    const Bytes digest_info = {0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00};
+    Bytes body(der.begin() + 2, der.begin() + 2 + 0x19);  // the data part
+    const Bytes digest_info = {0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01,
+                               0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00};
     Bytes octets = {0x04, 0x81, static_cast<std::uint8_t>(size)};
     if (size < 128) octets = {0x04, static_cast<std::uint8_t>(size)};
     octets.resize(octets.size() + size, 0x55);

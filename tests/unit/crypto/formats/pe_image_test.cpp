@@ -19,7 +19,7 @@ constexpr std::size_t kPe = 0x80;
 constexpr std::size_t kOptional = kPe + 24;
 constexpr std::size_t kDirectoryCount = kOptional + 108;
 constexpr std::size_t kDirectoryEntry = kOptional + 144;
-constexpr std::size_t kSections = kOptional + 240;   // 16 directories
+constexpr std::size_t kSections = kOptional + 240;  // 16 directories
 
 void put16(Bytes& file, std::size_t at, std::uint32_t value) {
   for (std::size_t i = 0; i < 2; ++i) file.at(at + i) = static_cast<std::uint8_t>(value >> (8 * i));
@@ -32,11 +32,17 @@ std::uint32_t get32(const Bytes& file, std::size_t at) {
   for (std::size_t i = 4; i-- > 0;) value = value << 8 | file.at(at + i);
   return value;
 }
-std::size_t section(std::size_t index) { return kSections + 40 * index; }
+std::size_t section(std::size_t index) {
+  return kSections + 40 * index;
+}
 
-Bytes driver() { return tests::build_pe(tests::driver_description()); }
+Bytes driver() {
+  return tests::build_pe(tests::driver_description());
+}
 
-base::Result<PeImage> parse(const Bytes& file) { return PeImage::parse(MemorySource(file)); }
+base::Result<PeImage> parse(const Bytes& file) {
+  return PeImage::parse(MemorySource(file));
+}
 
 crypto::Digest digest(const Bytes& file, DigestAlgorithm algorithm = DigestAlgorithm::sha256) {
   const auto image = parse(file);
@@ -46,9 +52,12 @@ crypto::Digest digest(const Bytes& file, DigestAlgorithm algorithm = DigestAlgor
 }
 
 // The reading of [AUTH] by sections, done on bytes in memory and without the code under test.
-crypto::Digest digest_by_sections(const Bytes& file, std::size_t directory_entry, std::size_t sections, std::size_t count) {
+crypto::Digest digest_by_sections(const Bytes& file, std::size_t directory_entry, std::size_t sections,
+                                  std::size_t count) {
   crypto::Hasher hasher(DigestAlgorithm::sha256);
-  const auto hash = [&](std::size_t from, std::size_t to) { hasher.update(base::ByteView(file).subspan(from, to - from)); };
+  const auto hash = [&](std::size_t from, std::size_t to) {
+    hasher.update(base::ByteView(file).subspan(from, to - from));
+  };
   const std::size_t headers = get32(file, kOptional + 60);
   hash(0, kOptional + 64);
   hash(kOptional + 68, directory_entry);
@@ -101,7 +110,8 @@ TEST(PeImage, DigestIsThatOfTheSpecificationsReadingBySections) {
 
 TEST(PeImage, DigestDoesNotDependOnTheOrderOfSectionHeaders) {
   Bytes swapped = driver();
-  std::swap_ranges(swapped.begin() + static_cast<std::ptrdiff_t>(section(1)), swapped.begin() + static_cast<std::ptrdiff_t>(section(2)),
+  std::swap_ranges(swapped.begin() + static_cast<std::ptrdiff_t>(section(1)),
+                   swapped.begin() + static_cast<std::ptrdiff_t>(section(2)),
                    swapped.begin() + static_cast<std::ptrdiff_t>(section(2)));
   EXPECT_EQ(digest(swapped), digest_by_sections(swapped, kDirectoryEntry, kSections, 4));
 }
@@ -112,8 +122,8 @@ TEST(PeImage, DigestLeavesOutChecksumAndDirectoryEntryOnly) {
   for (std::size_t at = 0x40; at < file.size(); at += 1) {
     // Fields whose change makes another layout, not another digest.
     const bool layout = (at >= kPe && at < kOptional + 2) || (at >= kOptional + 60 && at < kOptional + 64) ||
-                        (at >= kDirectoryCount && at < kDirectoryCount + 4) || (at >= kDirectoryEntry && at < kDirectoryEntry + 8) ||
-                        (at >= section(0) && at < section(4));
+                        (at >= kDirectoryCount && at < kDirectoryCount + 4) ||
+                        (at >= kDirectoryEntry && at < kDirectoryEntry + 8) || (at >= section(0) && at < section(4));
     if (layout) continue;
     Bytes changed = file;
     changed[at] ^= 0x01;
@@ -135,7 +145,7 @@ TEST(PeImage, SignedImageDigestsAsBeforeSigning) {
 }
 
 TEST(PeImage, ReplacingASignatureGivesTheSameImageWithTheNewOne) {
-  tests::Vendor vendor(tests::Vendor::Kind::rsa3072);   // deterministic signatures
+  tests::Vendor vendor(tests::Vendor::Kind::rsa3072);  // deterministic signatures
   const Bytes once = vendor.sign_pe(tests::driver_of_size(0x1E03));
   EXPECT_EQ(vendor.sign_pe(once), once);
 }
@@ -143,10 +153,11 @@ TEST(PeImage, ReplacingASignatureGivesTheSameImageWithTheNewOne) {
 TEST(PeImage, ChecksumIsRightBeforeAndAfterSigning) {
   tests::Vendor vendor;
   for (std::size_t odd = 0; odd < 8; ++odd) {
-    const Bytes file = tests::driver_of_size(0x1E00 + odd);   // the builder computes CheckSum its own plain way
+    const Bytes file = tests::driver_of_size(0x1E00 + odd);  // the builder computes CheckSum its own plain way
     EXPECT_EQ(*formats::pe_checksum(MemorySource(file), *parse(file)), get32(file, kOptional + 64)) << odd;
     const Bytes signed_file = vendor.sign_pe(file);
-    EXPECT_EQ(*formats::pe_checksum(MemorySource(signed_file), *parse(signed_file)), get32(signed_file, kOptional + 64)) << odd;
+    EXPECT_EQ(*formats::pe_checksum(MemorySource(signed_file), *parse(signed_file)), get32(signed_file, kOptional + 64))
+        << odd;
   }
 }
 
@@ -173,10 +184,10 @@ TEST(PeImage, WritesTheCertificateTableAsSignToolDoes) {
   const Bytes file = tests::driver_of_size(0x1E05);
   const Bytes signed_file = vendor.sign_pe(file);
   const std::size_t table = get32(signed_file, kDirectoryEntry);
-  EXPECT_EQ(table, 0x1E08U);   // rounded up to 8
+  EXPECT_EQ(table, 0x1E08U);  // rounded up to 8
   EXPECT_EQ(get32(signed_file, kDirectoryEntry + 4), signed_file.size() - table);
-  EXPECT_EQ(get32(signed_file, table), signed_file.size() - table);   // dwLength counts the padding
-  EXPECT_EQ(get32(signed_file, table + 4), 0x00020200U);              // revision 2, PKCS#7 SignedData
+  EXPECT_EQ(get32(signed_file, table), signed_file.size() - table);  // dwLength counts the padding
+  EXPECT_EQ(get32(signed_file, table + 4), 0x00020200U);             // revision 2, PKCS#7 SignedData
   for (std::size_t at = 0x1E05; at < table; ++at) EXPECT_EQ(signed_file[at], 0);
   const auto entries = parse(signed_file)->certificates(MemorySource(signed_file));
   ASSERT_TRUE(entries);
@@ -185,20 +196,20 @@ TEST(PeImage, WritesTheCertificateTableAsSignToolDoes) {
 }
 
 TEST(PeImage, RefusesLayoutsWithTwoReadings) {
-  Bytes gap = driver();   // the first section loses its last 0x100 bytes
+  Bytes gap = driver();  // the first section loses its last 0x100 bytes
   put32(gap, section(0) + 16, 0x100);
   expect_refused(gap, Errc::refused, "pe.ambiguous-layout");
   Bytes overlap = driver();
   put32(overlap, section(1) + 20, get32(overlap, section(1) + 20) - 0x200);
   expect_refused(overlap, Errc::refused, "pe.ambiguous-layout");
-  Bytes headers = driver();   // SizeOfHeaders past the first section
+  Bytes headers = driver();  // SizeOfHeaders past the first section
   put32(headers, kOptional + 60, get32(headers, kOptional + 60) + 0x200);
   expect_refused(headers, Errc::refused, "pe.ambiguous-layout");
-  Bytes unclaimed = driver();   // the second section is said to be empty, its bytes stay
+  Bytes unclaimed = driver();  // the second section is said to be empty, its bytes stay
   put32(unclaimed, section(1) + 16, 0);
   expect_refused(unclaimed, Errc::refused, "pe.ambiguous-layout");
   tests::Vendor vendor;
-  Bytes inside = vendor.sign_pe(driver());   // the table begins inside the last section
+  Bytes inside = vendor.sign_pe(driver());  // the table begins inside the last section
   const std::uint32_t table = get32(inside, kDirectoryEntry);
   put32(inside, kDirectoryEntry, table - 0x100);
   put32(inside, kDirectoryEntry + 4, static_cast<std::uint32_t>(inside.size()) - table + 0x100);
@@ -207,7 +218,7 @@ TEST(PeImage, RefusesLayoutsWithTwoReadings) {
 
 TEST(PeImage, TakesEmptySectionsWithAnyPointer) {
   Bytes file = tests::build_pe(tests::program_description());
-  put32(file, section(2) + 20, 0xDEADBEEF);   // .bss has no raw data
+  put32(file, section(2) + 20, 0xDEADBEEF);  // .bss has no raw data
   EXPECT_TRUE(parse(file));
 }
 
@@ -272,7 +283,7 @@ TEST(PeImage, RefusesCertificateTablePastEndOfFile) {
   put32(dangling, kDirectoryEntry, static_cast<std::uint32_t>(dangling.size()));
   put32(dangling, kDirectoryEntry + 4, 0x1000);
   expect_refused(dangling, Errc::malformed, "certificate table");
-  put32(dangling, kDirectoryEntry, 0xFFFFFFF8);   // wraps in 32 bits
+  put32(dangling, kDirectoryEntry, 0xFFFFFFF8);  // wraps in 32 bits
   expect_refused(dangling, Errc::malformed, "certificate table");
   put32(dangling, kDirectoryEntry + 4, 0);
   expect_refused(dangling, Errc::malformed, "certificate directory");
@@ -367,7 +378,7 @@ TEST(PeImage, LooksLikePeOnlyWithBothMagics) {
   EXPECT_TRUE(*formats::looks_like_pe(MemorySource(driver())));
   EXPECT_FALSE(*formats::looks_like_pe(MemorySource({})));
   Bytes old_program = driver();
-  old_program[kPe] = 'N';   // 16-bit "NE"
+  old_program[kPe] = 'N';  // 16-bit "NE"
   EXPECT_FALSE(*formats::looks_like_pe(MemorySource(old_program)));
   Bytes wild = driver();
   put32(wild, 0x3C, 0xFFFFFFFF);

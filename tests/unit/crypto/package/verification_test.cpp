@@ -39,7 +39,9 @@ bool has(const Verdict& verdict, std::string_view id, Severity severity = Severi
                      [&](const package::Finding& finding) { return finding.id == id && finding.severity == severity; });
 }
 
-Bytes image() { return tests::build_pe(tests::driver_description()); }
+Bytes image() {
+  return tests::build_pe(tests::driver_description());
+}
 
 Verdict judged(const Bytes& file, const Vendor& vendor, base::Time time = kNow) {
   return verify_pe(MemorySource(file), {vendor.root()}, time);
@@ -105,7 +107,7 @@ TEST(VerifyPe, NoChangedByteOfTheImageGoesUnnoticed) {
   const Bytes good = vendor.sign_pe(image());
   const std::size_t end = get32(good, kDirectoryEntry);
   for (std::size_t at = 0; at < end; at += 7) {
-    if (at >= kOptional + 64 && at < kOptional + 68) continue;   // CheckSum: see below
+    if (at >= kOptional + 64 && at < kOptional + 68) continue;  // CheckSum: see below
     Bytes changed = good;
     changed[at] ^= 0x10;
     ASSERT_FALSE(judged(changed, vendor).valid()) << at;
@@ -173,21 +175,22 @@ TEST(VerifyPe, RefusesAContentTypeAttributeThatDoesNotFit) {
       {der::integer(1), der::sequence({signer.issuer_der, der::element(der::kInteger, signer.serial)}),
        der::algorithm(crypto::DigestAlgorithm::sha256), der::element(der::context(0), attributes_element->value),
        der::algorithm(oids::kRsaEncryption), der::octet_string(signer.signature)});
-  const Bytes inner = der::sequence(
-      {der::integer(1), der::set_of({der::algorithm(crypto::DigestAlgorithm::sha256)}),
-       der::sequence({der::oid(oids::kSpcIndirectData), der::element(der::context(0), content)}),
-       der::element(der::context(0), data->certificates().front()), der::set_of({signer_info})});
-  const Verdict verdict =
-      judged(with_signature(der::sequence({der::oid(oids::kSignedData), der::element(der::context(0), inner)})), vendor);
+  const Bytes inner =
+      der::sequence({der::integer(1), der::set_of({der::algorithm(crypto::DigestAlgorithm::sha256)}),
+                     der::sequence({der::oid(oids::kSpcIndirectData), der::element(der::context(0), content)}),
+                     der::element(der::context(0), data->certificates().front()), der::set_of({signer_info})});
+  const Verdict verdict = judged(
+      with_signature(der::sequence({der::oid(oids::kSignedData), der::element(der::context(0), inner)})), vendor);
   EXPECT_TRUE(has(verdict, "signature.content-type")) << ids(verdict);
-  EXPECT_FALSE(has(verdict, "signature.wrong")) << ids(verdict);   // only the attribute is at fault
+  EXPECT_FALSE(has(verdict, "signature.wrong")) << ids(verdict);  // only the attribute is at fault
 }
 
 TEST(VerifyPe, RefusesUntrustedExpiredAndUnfitSigners) {
   Vendor vendor;
   const Bytes file = vendor.sign_pe(image());
   const std::string p256 = tests::key_pem(Vendor::Kind::p256);
-  const crypto::Certificate stranger = tests::issue({.subject = "CN=Stranger", .is_ca = true}, p256, "CN=Stranger", p256);
+  const crypto::Certificate stranger =
+      tests::issue({.subject = "CN=Stranger", .is_ca = true}, p256, "CN=Stranger", p256);
   EXPECT_TRUE(has(verify_pe(MemorySource(file), {stranger}, kNow), "chain.untrusted"));
   EXPECT_TRUE(has(judged(file, vendor, tests::at("2035-06-01T00:00:00Z")), "chain.validity"));
   EXPECT_TRUE(has(judged(file, vendor, tests::at("2024-06-01T00:00:00Z")), "chain.validity"));
@@ -207,13 +210,15 @@ TEST(VerifyPe, ReportsSecondEntriesOfTheTable) {
 
 TEST(VerifyCatalogSignature, TakesWhatWeSignAndNothingElse) {
   Vendor vendor;
-  const cms::Content list{oids::kCertificateTrustList, der::sequence({der::octet_string(Bytes(70000, 7))})};   // over 64 KiB
+  const cms::Content list{oids::kCertificateTrustList,
+                          der::sequence({der::octet_string(Bytes(70000, 7))})};  // over 64 KiB
   const Bytes good = vendor.sign(list);
   const std::vector<crypto::Certificate> roots = {vendor.root()};
   const Verdict verdict = verify_catalog_signature(good, roots, kNow);
   EXPECT_TRUE(verdict.valid() && verdict.findings.empty()) << ids(verdict);
   EXPECT_TRUE(has(verify_catalog_signature(*cms::without_signer(list), roots, kNow), "catalog.not-signed"));
-  EXPECT_TRUE(has(verify_catalog_signature(vendor.sign(formats::pe_content(image_digest())), roots, kNow), "signature.malformed"));
+  EXPECT_TRUE(has(verify_catalog_signature(vendor.sign(formats::pe_content(image_digest())), roots, kNow),
+                  "signature.malformed"));
   EXPECT_TRUE(has(verify_catalog_signature({}, roots, kNow), "signature.malformed"));
   Bytes changed = good;
   changed[1000] ^= 1;
@@ -222,7 +227,8 @@ TEST(VerifyCatalogSignature, TakesWhatWeSignAndNothingElse) {
 
 TEST(VerifyCatalogSignature, RefusesCertificatesOutOfOrder) {
   Vendor vendor(Vendor::Kind::rsa3072);
-  const auto data = cms::SignedData::parse(vendor.sign({oids::kCertificateTrustList, der::sequence({der::integer(1)})}));
+  const auto data =
+      cms::SignedData::parse(vendor.sign({oids::kCertificateTrustList, der::sequence({der::integer(1)})}));
   const Bytes leaf = base::to_bytes(vendor.leaf().der());
   const Bytes root = base::to_bytes(vendor.root().der());
   const cms::SignerInfo& signer = data->signers().front();
@@ -243,7 +249,8 @@ TEST(VerifyCatalogSignature, RefusesCertificatesOutOfOrder) {
   const Bytes unsorted = leaf_first ? der::concat({root, leaf}) : der::concat({leaf, root});
   EXPECT_TRUE(verify_catalog_signature(rebuilt(sorted), {vendor.root()}, kNow).valid());
   EXPECT_TRUE(has(verify_catalog_signature(rebuilt(unsorted), {vendor.root()}, kNow), "signature.certificate-order"));
-  EXPECT_TRUE(has(verify_catalog_signature(rebuilt(der::concat({leaf, leaf})), {vendor.root()}, kNow), "signature.certificate-order"));
+  EXPECT_TRUE(has(verify_catalog_signature(rebuilt(der::concat({leaf, leaf})), {vendor.root()}, kNow),
+                  "signature.certificate-order"));
 }
 
 // Genuine signatures: digest and signature fit; their certificates are self-signed or have expired.
@@ -253,7 +260,8 @@ TEST(VerifyPe, FindsNothingWrongWithGenuineFilesExceptTheirCertificates) {
     std::puts("COLDSEAL_CORPUS is not set: genuine files were not verified");
     GTEST_SKIP();
   }
-  for (const char* const name : {"pegoat32-signtool-sha1.exe", "pegoat32-duplicated-entry.exe", "pegoat64-signtool-nested.exe", "forms-app.exe"}) {
+  for (const char* const name : {"pegoat32-signtool-sha1.exe", "pegoat32-duplicated-entry.exe",
+                                 "pegoat64-signtool-nested.exe", "forms-app.exe"}) {
     const Bytes file = tests::read_file(std::filesystem::path(corpus) / "signed" / name);
     const Verdict verdict = verify_pe(MemorySource(file), {}, tests::at("2020-06-20T00:00:00Z"));
     ASSERT_TRUE(verdict.file_digest) << name << "\n" << ids(verdict);
@@ -261,7 +269,8 @@ TEST(VerifyPe, FindsNothingWrongWithGenuineFilesExceptTheirCertificates) {
     for (const package::Finding& finding : verdict.findings)
       if (finding.severity == Severity::error) {
         // forms-app.exe is signed with RSA-1024, which is refused before its signature is looked at.
-        EXPECT_TRUE(finding.id.starts_with("chain.") || finding.id == "signature.key-unsupported") << name << ": " << finding.id << ": " << finding.cause;
+        EXPECT_TRUE(finding.id.starts_with("chain.") || finding.id == "signature.key-unsupported")
+            << name << ": " << finding.id << ": " << finding.cause;
       }
   }
   const Bytes unsigned_program = tests::read_file(std::filesystem::path(corpus) / "signed" / "class-library.dll");

@@ -5,6 +5,7 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 
+#include "crypto/base/limits.hpp"
 #include "crypto/transparency/canonical_json.hpp"
 #include "tests/support/sample_receipt.hpp"
 
@@ -138,6 +139,19 @@ TEST(Receipt, RefusesWhatWasAltered) {
   expect_refused([](Json& j) { j["subject"].push_back(j["subject"][0]); }, "not the same files");
   expect_refused([](Json& j) { j["subject"].erase(0); }, "path");
   expect_refused([](Json& j) { j["subject"][0]["digest"]["sha1"] = "00"; }, "unknown field");
+}
+
+TEST(Receipt, HasRoomForALargestPackageAndItsCatalogs) {
+  const Receipt receipt = changed([](Receipt& r) {
+    for (std::size_t i = r.outputs.size(); i < base::limits::kOutputFiles; ++i)
+      r.outputs.push_back({"z" + std::to_string(100000 + i), crypto::sha256({}), OutputOperation::unchanged});
+  });
+  EXPECT_TRUE(receipt.to_json());
+  expect_not_made(changed([&](Receipt& r) {
+                    r.outputs = receipt.outputs;
+                    r.outputs.push_back({"zz", crypto::sha256({}), OutputOperation::unchanged});
+                  }),
+                  "items, at most");
 }
 
 TEST(Receipt, RefusesJsonThatIsNotCanonicalOrTooLarge) {
