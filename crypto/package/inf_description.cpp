@@ -125,10 +125,11 @@ bool includes_other_infs(const InfFile& inf) {
 void describe_signature_attributes(const PackageInf& inf, InspectionBuilder& out) {
   const InfSection* attributes = inf.file->section("SignatureAttributes");
   if (attributes == nullptr) return;
+  std::unordered_set<std::string> seen;
   for (const InfLine& line : attributes->lines) {
     const std::string name = inf.file->expand(line.field(0)).value_or("");
     const InfSection* section = inf.file->section(name);
-    if (section == nullptr) continue;
+    if (section == nullptr || !seen.insert(base::lower_ascii(name)).second) continue;
     for (const InfLine& attribute : section->lines) {
       if (!attribute.key || base::equal_ignoring_case(*attribute.key, "HalExt")) continue;   // leaves no trace in Inf2Cat's catalogs
       out.finding("inf.signature-attributes", Severity::error, inf.path, attribute.number,

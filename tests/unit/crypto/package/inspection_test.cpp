@@ -44,6 +44,8 @@ const Finding* finding(const Inspection& inspection, std::string_view id) {
   return found == inspection.findings.end() ? nullptr : &*found;
 }
 
+const Finding* finding(Inspection&&, std::string_view) = delete;   // it would point into what is gone
+
 void expect_error(const Inspection& inspection, std::string_view id, std::string_view cause, std::uint32_t line) {
   const Finding* found = finding(inspection, id);
   ASSERT_NE(found, nullptr) << id;
@@ -183,14 +185,16 @@ TEST(Inspection, FindsImagesThatAreReadInTwoWaysOrNone) {
   tests::Package files = sample();
   const base::Bytes image = tests::build_pe(tests::driver_description());
   files.add("cut.sys", base::Bytes(image.begin(), image.begin() + 0x180));
-  const Finding* found = finding(inspected(files), "pe.not-readable");
+  const Inspection of_cut = inspected(files);
+  const Finding* found = finding(of_cut, "pe.not-readable");
   ASSERT_NE(found, nullptr);
 
   tests::Package two;
   base::Bytes overlapping = image;
   overlapping[0x80 + 24 + 61] = static_cast<std::uint8_t>(overlapping[0x80 + 24 + 61] + 2);   // SizeOfHeaders reaches into the first section
   two.add("two.sys", overlapping);
-  found = finding(inspected(two), "pe.ambiguous-layout");
+  const Inspection of_two = inspected(two);
+  found = finding(of_two, "pe.ambiguous-layout");
   ASSERT_NE(found, nullptr);
   EXPECT_EQ(found->file, "two.sys");
   EXPECT_EQ(found->severity, Severity::error);
