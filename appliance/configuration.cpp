@@ -153,8 +153,11 @@ Result<Configuration> Configuration::parse(std::string_view text) {
 
 Result<Configuration> Configuration::load(const Layout& layout) {
   const std::string file = layout.configuration().string();
-  const base::Bytes text = TRY(usb::read_file(file, kConfigurationBytes));
-  Configuration configuration = TRY(base::within(file, parse(base::as_text(text))));
+  const Result<base::Bytes> text = usb::read_file(file, kConfigurationBytes);
+  if (!text && text.error().code() == Errc::not_found)
+    return fail(Errc::not_found, text.error().text() + "; docs/administrators-handbook.md says what belongs into it");
+  if (!text) return tl::unexpected<base::Error>(text.error());
+  Configuration configuration = TRY(base::within(file, parse(base::as_text(*text))));
   configuration.submitters = TRY(load_submitters(layout));
   return configuration;
 }

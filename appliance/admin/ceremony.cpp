@@ -41,6 +41,8 @@ Result<void> expect_sound(const Layout& layout, const ProvisioningPlan& plan) {
   for (const std::string& name : names)
     if (!is_plain_name(name))
       return fail(Errc::usage, fmt::format("officer \"{}\": lower-case letters, digits, - and _ only", printable(name)));
+  for (const std::string& name : names)
+    if (name.size() < 2) return fail(Errc::usage, fmt::format("officer \"{}\": single letters are answers at the console", name));
   return {};
 }
 

@@ -1,6 +1,7 @@
 // coldseal-admin: provisioning, certificates, submitters. It makes keys and signs certificate requests with the officers; it
 // signs no code. It needs the TPM for itself: stop coldseald first.
 #include <CLI/CLI.hpp>
+#include <cstdio>
 #include <functional>
 #include <string>
 
@@ -42,7 +43,7 @@ int main(int argc, char** argv) {
   appliance::Terminal terminal;
   CLI::App app("Administers a Coldseal appliance: officers, keys, certificates, submitters.", "coldseal-admin");
   std::string root = "/";
-  app.add_option("--root", root, "folder that stands for /");
+  app.add_option("--root", root, "folder that stands for /")->check(CLI::ExistingDirectory);
   app.set_version_flag("--version", std::string(COLDSEAL_VERSION));
   app.require_subcommand(1);
 
@@ -103,7 +104,7 @@ int main(int argc, char** argv) {
   if (*status)
     done = with_tpm(layout, [&](appliance::Custody& custody) { return appliance::show_status(layout, custody, terminal); });
   if (done) return 0;
-  terminal.show("coldseal-admin: " + base::printable(done.error().text()));
+  std::fputs(("coldseal-admin: " + base::printable(done.error().text()) + "\n").c_str(), stderr);
   const bool usage = done.error().code() == base::Errc::usage || done.error().code() == base::Errc::malformed ||
                      done.error().code() == base::Errc::not_found;
   return usage ? 2 : 1;

@@ -66,7 +66,7 @@ int main(int argc, char** argv) {
   appliance::harden_process();
   CLI::App app("The Coldseal signing daemon: inbox to officers to TPM to outbox.", "coldseald");
   std::string root = "/";
-  app.add_option("--root", root, "folder that stands for / : etc/coldseal, var/lib/coldseal and run/coldseal lie below it");
+  app.add_option("--root", root, "folder that stands for / : etc/coldseal, var/lib/coldseal and run/coldseal lie below it")->check(CLI::ExistingDirectory);
   app.set_version_flag("--version", std::string(COLDSEAL_VERSION));
   try {
     app.parse(argc, argv);
@@ -76,5 +76,7 @@ int main(int argc, char** argv) {
   const base::Result<void> served = serve(appliance::Layout(root));
   if (served) return 0;
   appliance::journal_line("coldseald cannot run: " + served.error().text());
-  return served.error().code() == base::Errc::usage || served.error().code() == base::Errc::malformed ? 2 : 1;
+  const bool is_input = served.error().code() == base::Errc::usage || served.error().code() == base::Errc::malformed ||
+                        served.error().code() == base::Errc::not_found;
+  return is_input ? 2 : 1;
 }

@@ -117,7 +117,7 @@ TEST_F(ConfigurationFile, ThatIsMissingOrBadIsNamed) {
   tests::write_text(layout.configuration(), "[appliance]\nnmae = 1\n");
   expect_error(Configuration::load(layout), Errc::malformed, layout.configuration().string() + ": line 2");
   std::filesystem::remove(layout.configuration());
-  expect_error(Configuration::load(layout), Errc::not_found, layout.configuration().string());
+  expect_error(Configuration::load(layout), Errc::not_found, layout.configuration().string() + ": no such file");
 }
 
 TEST_F(ConfigurationFile, ASubmitterFileThatIsNoKeyIsNamed) {
