@@ -23,7 +23,7 @@ class Terminal {
 
  private:
   // Byte by byte: what was typed ahead stays in the terminal for the next question, a secret among it.
-  base::Result<std::size_t> read_line(std::span<std::uint8_t> into);
+  base::Result<std::size_t> read_line(std::span<std::uint8_t> into, int pending_signal);
 };
 
 }  // namespace appliance

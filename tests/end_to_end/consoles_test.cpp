@@ -1,5 +1,6 @@
 // Officers at more than one console, and a TPM or a daemon that goes away under them.
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -159,6 +160,20 @@ TEST_F(Consoles, WhatIsTypedWronglyCostsNothing) {
   EXPECT_EQ(count(id, "approval-failed"), 0U);
   enter(*console, ada_);
   console->expect("approved by ada");
+}
+
+TEST_F(Consoles, ControlCAtThePinPromptEndsTheSittingAndTheEchoComesBack) {
+  const std::string id = waiting_request();
+  const auto console = rig_.open_request(id);
+  begin(*console);
+  console->expect("officer (");
+  console->type(ada_.name);
+  console->expect("PIN of ada");
+  wait_until("the echo is off", [&] { return !console->echoes(); });
+  console->type("31\x03");
+  wait_until("the request waits again", [&] { return rig_.audit_events(id).back() == "returned-to-waiting"; });
+  EXPECT_TRUE(console->echoes());
+  EXPECT_EQ(console->wait(), 128 + SIGINT);
 }
 
 TEST_F(Consoles, ADaemonThatStopsIsSaidAtTheConsole) {

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <array>
@@ -199,6 +200,11 @@ std::string AtTerminal::expect(std::string_view text, std::chrono::seconds patie
 void AtTerminal::type(std::string_view line) {
   const std::string typed = std::string(line) + "\n";
   if (write(terminal_, typed.data(), typed.size()) != static_cast<ssize_t>(typed.size())) give_up("the terminal took no input");
+}
+
+bool AtTerminal::echoes() const {
+  termios state{};
+  return tcgetattr(terminal_, &state) == 0 && (state.c_lflag & ECHO) != 0;
 }
 
 void AtTerminal::hang_up() {

@@ -55,6 +55,7 @@ class AtTerminal {   // a program with a pseudo-terminal as its screen and keybo
   // Waits until the screen shows text that was not there at the last expect(); returns what came up to its end.
   std::string expect(std::string_view text, std::chrono::seconds patience = std::chrono::seconds(60));
   void type(std::string_view line);   // and Enter
+  bool echoes() const;                // whether what is typed would be shown
   void hang_up();                     // the cable is pulled: SIGHUP
   int wait(std::chrono::seconds patience = std::chrono::seconds(60));   // its exit status
   const std::string& screen() const { return screen_; }
