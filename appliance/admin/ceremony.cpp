@@ -195,7 +195,7 @@ Result<void> show_status(const Layout& layout, Custody& custody, Terminal& termi
   std::error_code ignored;
   for (const auto& entry : std::filesystem::directory_iterator(layout.keys(), ignored)) {
     const std::string name = entry.path().filename().string();
-    if (!entry.is_directory() || name == "receipt") continue;
+    if (!is_plain_name(name) || name == "receipt") continue;   // srk.name, and what a power cut left
     const KeyClass key_class = TRY(KeyClass::load(layout, name));
     TRY(custody.load(key_class));
     terminal.show(fmt::format("key class      {}: {} of {} officers, key {}", name, key_class.quorum.m,
