@@ -45,7 +45,7 @@ int main(int argc, char** argv) {
   std::string root = "/";
   app.add_option("--root", root, "folder that stands for /")->check(CLI::ExistingDirectory);
   app.set_version_flag("--version", std::string(COLDSEAL_VERSION));
-  app.require_subcommand(1);
+  app.require_subcommand(0, 1);   // its own complaint hides what was mistyped
 
   appliance::ProvisioningPlan plan;
   CLI::App* const provision = app.add_subcommand("provision", "make a key class: enrol its officers, then make its key in the TPM");
@@ -86,6 +86,10 @@ int main(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
+  }
+  if (app.get_subcommands().empty()) {
+    std::fputs("coldseal-admin: what is to be done? coldseal-admin --help lists the subcommands\n", stderr);
+    return 2;
   }
 
   const appliance::Layout layout(root);

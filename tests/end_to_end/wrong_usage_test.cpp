@@ -41,7 +41,7 @@ TEST_F(WrongUsage, UnknownOptionsAndCommandsAreRefused) {
     EXPECT_EQ(run({program(name), "--version"}).status, 0);
   }
   expect_refused({program("coldseald"), "extra"}, "extra");
-  expect_refused(admin({}), "subcommand");
+  expect_refused(admin({}), "lists the subcommands");
   expect_refused(admin({"destroy"}), "destroy");
 }
 
