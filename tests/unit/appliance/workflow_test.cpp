@@ -248,7 +248,10 @@ TEST_F(WorkflowWithoutTpm, AChangedSpoolConfigurationOrCertificateIsNotReviewedA
   EXPECT_FALSE(start()->review(request.id()).has_value());
   tests::write_file(inf, good);
   must(start()->review(request.id()));
-  tests::write_text(layout.configuration(), std::string(kConfigurationText) + "# a comment\n");
+  std::string text(kConfigurationText);
+  tests::write_text(layout.configuration(), text + "# a comment\n");   // which changes nothing that is signed
+  must(start()->review(request.id()));
+  tests::write_text(layout.configuration(), text.replace(text.find("[\"build-1\"]"), 11, "[\"build-1\", \"build-2\"]"));
   expect_error(start()->review(request.id()), base::Errc::mismatch, "was changed since");
 }
 
