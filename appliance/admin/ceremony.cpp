@@ -60,8 +60,9 @@ Result<base::SecretBytes> new_pin(const std::string& officer, Terminal& terminal
   }
 }
 
-Result<std::vector<tpm::Officer>> define_officers(tpm::Device& device, const ProvisioningPlan& plan, Terminal& terminal) {
-  std::vector<tpm::Officer> officers;
+// Appends each officer as soon as the TPM has the index.
+Result<void> define_officers(tpm::Device& device, const ProvisioningPlan& plan, Terminal& terminal,
+                             std::vector<tpm::Officer>& officers) {
   std::uint32_t index = kFirstOfficerIndex;
   for (const std::string& name : plan.officers) {
     // The next index that no other key class uses.
@@ -76,7 +77,21 @@ Result<std::vector<tpm::Officer>> define_officers(tpm::Device& device, const Pro
     terminal.show(fmt::format("{} is enrolled: NV index {:#010x}, {} tries", name, officer.nv_index, tpm::kPinTries));
     officers.push_back(officer);
   }
-  return officers;
+  return {};
+}
+
+Result<void> make_key_class(const Layout& layout, tpm::Device& device, const ProvisioningPlan& plan, Terminal& terminal,
+                            std::vector<tpm::Officer>& officers) {
+  TRY(define_officers(device, plan, terminal, officers));
+  const tpm::Quorum quorum{plan.quorum, officers};
+  terminal.show("the TPM makes an RSA-3072 key; this takes up to a minute");
+  const tpm::KeyBlob blob = TRY(tpm::QuorumKey::create(device, quorum, crypto::KeyAlgorithm::rsa_pkcs1));
+  const tpm::QuorumKey key = TRY(tpm::QuorumKey::load(device, blob, quorum));
+  TRY(KeyClass{plan.key_class, blob, quorum, key.name(), key.public_key(), {}}.save(layout));
+  terminal.show(fmt::format("key class {}: {} of {} officers", plan.key_class, quorum.m, quorum.officers.size()));
+  terminal.show(fmt::format("key name      {}", base::hex(key.name())));
+  terminal.show(fmt::format("as words      {}", base::fingerprint_words(crypto::sha256(key.name()).bytes())));
+  return {};
 }
 
 Result<void> make_receipt_key(const Layout& layout, tpm::Device& device, Terminal& terminal) {
@@ -106,16 +121,11 @@ Result<void> provision(const Layout& layout, const ProvisioningPlan& plan, Termi
   TRY(remember_srk(layout, *device));
   TRY(make_receipt_key(layout, *device, terminal));
 
-  std::vector<tpm::Officer> officers = TRY(define_officers(*device, plan, terminal));
-  const tpm::Quorum quorum{plan.quorum, std::move(officers)};
-  terminal.show("the TPM makes an RSA-3072 key; this takes up to a minute");
-  const tpm::KeyBlob blob = TRY(tpm::QuorumKey::create(*device, quorum, crypto::KeyAlgorithm::rsa_pkcs1));
-  const tpm::QuorumKey key = TRY(tpm::QuorumKey::load(*device, blob, quorum));
-  TRY(KeyClass{plan.key_class, blob, quorum, key.name(), key.public_key(), {}}.save(layout));
-  terminal.show(fmt::format("key class {}: {} of {} officers", plan.key_class, quorum.m, quorum.officers.size()));
-  terminal.show(fmt::format("key name      {}", base::hex(key.name())));
-  terminal.show(fmt::format("as words      {}", base::fingerprint_words(crypto::sha256(key.name()).bytes())));
-  return {};
+  std::vector<tpm::Officer> officers;
+  const Result<void> made = make_key_class(layout, *device, plan, terminal, officers);
+  if (!made)   // nothing is left in the TPM of what did not come about
+    for (const tpm::Officer& officer : officers) (void)tpm::remove_officer(*device, officer);
+  return made;
 }
 
 Result<void> request_certificate(const Layout& layout, Custody& custody, const std::string& name,
