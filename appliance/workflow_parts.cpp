@@ -206,7 +206,7 @@ Result<Workflow::Prepared> Workflow::prepare(const std::string& id, package::Ins
   const Profile* const profile = TRY(settings_.configuration.profile(spooled.request.profile));
   KeyClass key_class = TRY(KeyClass::load(settings_.layout, profile->key_class));
   crypto::SigningIdentity identity = TRY(key_class.identity());
-  TRY(identity.expect_valid_at(settings_.clock->now()));
+  TRY(identity.expect_valid_at(log_.now()));
   SigningPlan plan =
       TRY(SigningPlan::make(spooled, inspection, key_class, identity,
                                          profile_digest(*profile, identity.chain())));
@@ -260,7 +260,7 @@ Result<transparency::Receipt> Workflow::receipt_of(const std::string& id) {
   TRY(custody_.receipt_key());
   transparency::Receipt receipt;
   receipt.request_id = id;
-  receipt.created = settings_.clock->now();
+  receipt.created = log_.now();
   receipt.appliance = {.name = settings_.configuration.name,
                        .mode = "development",
                        .firmware_gate = "not measured",

@@ -13,8 +13,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   if (const auto answer = appliance::decode_answer(input)) {
     const base::Bytes again = appliance::encode(*answer);
-    const auto once_more = appliance::decode_answer(base::ByteView(again).subspan(appliance::kFrameHeaderBytes));
-    if (!once_more || appliance::encode(*once_more) != again) std::abort();
+    if (!std::ranges::equal(base::ByteView(again).subspan(appliance::kFrameHeaderBytes), input)) std::abort();
   }
   return 0;
 }

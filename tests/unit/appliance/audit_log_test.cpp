@@ -165,6 +165,7 @@ TEST_F(AuditLogFile, AClockSetBackRepeatsTheLastTime) {
   const base::Time before = clock.time;
   must(opened.log.append(AuditEvent::started, "", {}));
   clock.time -= std::chrono::hours(24);
+  EXPECT_EQ(opened.log.now(), before);
   EXPECT_EQ(must(opened.log.append(AuditEvent::started, "", {})).at, before);
   clock.time = before + std::chrono::seconds(5);
   EXPECT_EQ(must(opened.log.append(AuditEvent::started, "", {})).at, clock.time);

@@ -159,6 +159,9 @@ TEST(ConsoleProtocol, RefusesCountsOverTheLimitBeforeReadingOn) {
   ByteWriter text;
   text.u8(69).u32le(0x7FFFFFFF);
   EXPECT_FALSE(decode_answer(text.bytes()).has_value());
+  ByteWriter neither;
+  neither.u8(70).put_counted({}).u8(2);
+  expect_error(decode_answer(neither.bytes()), Errc::malformed, "2 for yes or no");
 }
 
 TEST(ConsoleProtocol, AQuestionAtItsLimitsFitsIntoTheServersBuffer) {

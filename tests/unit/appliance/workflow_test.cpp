@@ -255,6 +255,19 @@ TEST_F(WorkflowWithoutTpm, AChangedSpoolConfigurationOrCertificateIsNotReviewedA
   expect_error(start()->review(request.id()), base::Errc::mismatch, "was changed since");
 }
 
+TEST_F(WorkflowWithoutTpm, AClockSetBackDoesNotMakeTheCertificateTooYoungOrYoungAgain) {
+  {
+    const auto workflow = start();
+    look_around(*workflow);
+  }
+  clock.time = tests::at("2024-01-01T00:00:00Z");   // before the certificate; the log knows better
+  must(start()->review(request.id()));
+  clock.time = tests::at("2036-01-01T00:00:00Z");
+  expect_error(start()->review(request.id()), base::Errc::refused, "valid");
+  clock.time = tests::at("2026-12-01T00:00:00Z");   // nobody makes it valid again by setting the clock back
+  expect_error(start()->review(request.id()), base::Errc::refused, "valid");
+}
+
 TEST_F(WorkflowWithoutTpm, UnknownRequestsAndSittingsAreRefused) {
   const auto workflow = start();
   expect_error(workflow->review("no such\x1B id"), base::Errc::not_found, "no such\\x1b id");
