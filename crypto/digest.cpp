@@ -66,6 +66,22 @@ std::string Digest::hex() const {
 
 namespace {
 
+constexpr base::Sha256State kSha256Start = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
+                                            0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};  // FIPS 180-4, 5.3.3
+
+// What FIPS 180-4 section 5.1.1 appends to a message: a one bit, zeros, and the length in bits.
+Bytes sha256_padding(std::uint64_t length) {
+  base::ByteWriter padding;
+  padding.u8(0x80).zeros(static_cast<std::size_t>((119 - length % 64) % 64)).u64be(length * 8);
+  return std::move(padding).bytes();
+}
+
+Bytes sha256_octets(const base::Sha256State& state) {
+  base::ByteWriter digest;
+  for (const std::uint32_t word : state) digest.u32be(word);
+  return std::move(digest).bytes();
+}
+
 // SHA-256 with the processor's SHA instructions: mbedTLS 2.28 does not use them on x86.
 class FastSha256 {
  public:
@@ -89,20 +105,13 @@ class FastSha256 {
     std::copy(rest.begin(), rest.end(), block_.begin());
     filled_ = rest.size();
   }
-  // FIPS 180-4 section 5.1.1: a one bit, zeros, and the length in bits end the last block.
   Bytes finish() {
-    const std::uint64_t bits = length_ * 8;
-    base::ByteWriter padding;
-    padding.u8(0x80).zeros((119 - filled_) % 64).u64be(bits);
-    update(padding.bytes());
-    base::ByteWriter digest;
-    for (const std::uint32_t word : state_) digest.u32be(word);
-    return std::move(digest).bytes();
+    update(sha256_padding(length_));
+    return sha256_octets(state_);
   }
 
  private:
-  base::Sha256State state_ = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
-                              0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+  base::Sha256State state_ = kSha256Start;
   std::array<std::uint8_t, 64> block_{};
   std::size_t filled_ = 0;  // bytes of block_ that wait for the rest
   std::uint64_t length_ = 0;
@@ -114,7 +123,7 @@ struct Hasher::Context {
   DigestAlgorithm algorithm{};
   std::variant<mbedtls_sha1_context, mbedtls_sha256_context, mbedtls_sha512_context, FastSha256> state;
 
-  explicit Context(DigestAlgorithm wanted) : algorithm(wanted) {
+  Context(DigestAlgorithm wanted, HashPath path) : algorithm(wanted) {
     int error = 0;
     switch (algorithm) {
       case DigestAlgorithm::sha1:
@@ -122,7 +131,7 @@ struct Hasher::Context {
         error = COLDSEAL_MBEDTLS_RET(mbedtls_sha1_starts)(&std::get<mbedtls_sha1_context>(state));
         break;
       case DigestAlgorithm::sha256:
-        if (base::has_sha256_instructions()) {
+        if (path == HashPath::fastest && base::has_sha256_instructions()) {
           state.emplace<FastSha256>();
           break;
         }
@@ -147,7 +156,7 @@ struct Hasher::Context {
   }
 };
 
-Hasher::Hasher(DigestAlgorithm algorithm) : context_(std::make_unique<Context>(algorithm)) {}
+Hasher::Hasher(DigestAlgorithm algorithm, HashPath path) : context_(std::make_unique<Context>(algorithm, path)) {}
 Hasher::Hasher(Hasher&&) noexcept = default;
 Hasher& Hasher::operator=(Hasher&&) noexcept = default;
 Hasher::~Hasher() = default;
@@ -195,6 +204,28 @@ Digest digest_of(DigestAlgorithm algorithm, ByteView bytes) {
 
 Digest sha256(ByteView bytes) {
   return digest_of(DigestAlgorithm::sha256, bytes);
+}
+
+std::array<Digest, 2> sha256_of_two(ByteView a, ByteView b, HashPath path) {
+  base::require(a.size() == b.size(), "two messages of the same length");
+  if (path == HashPath::portable || !base::has_sha256_instructions())
+    return {std::move(Hasher(DigestAlgorithm::sha256, path).update(a)).finish(),
+            std::move(Hasher(DigestAlgorithm::sha256, path).update(b)).finish()};
+  base::Sha256State state_a = kSha256Start;
+  base::Sha256State state_b = kSha256Start;
+  const std::size_t whole = a.size() / 64 * 64;
+  base::sha256_blocks_of_two(state_a, a.first(whole), state_b, b.first(whole));
+  const Bytes padding = sha256_padding(a.size());
+  const auto last = [&](ByteView message) {
+    Bytes rest = base::to_bytes(message.subspan(whole));
+    base::append(rest, padding);
+    return rest;
+  };
+  base::sha256_blocks_of_two(state_a, last(a), state_b, last(b));
+  const auto digest = [](const base::Sha256State& state) {
+    return *Digest::from_bytes(DigestAlgorithm::sha256, sha256_octets(state));
+  };
+  return {digest(state_a), digest(state_b)};
 }
 
 Result<Digest> digest_of(DigestAlgorithm algorithm, const base::ByteSource& source) {

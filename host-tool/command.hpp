@@ -28,5 +28,6 @@ void add_send(CLI::App& app, Run& run);
 void add_collect(CLI::App& app, Run& run);
 void add_inspect(CLI::App& app, Run& run, base::Time now);
 void add_verify(CLI::App& app, Run& run, base::Time now);
+void add_signature(CLI::App& app, Run& run);
 
 }  // namespace host_tool

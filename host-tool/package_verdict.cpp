@@ -8,6 +8,7 @@
 
 #include "crypto/base/limits.hpp"
 #include "crypto/base/text.hpp"
+#include "crypto/formats/cab_file.hpp"
 #include "crypto/formats/catalog.hpp"
 #include "crypto/formats/pe_image.hpp"
 #include "crypto/package/verification.hpp"
@@ -63,7 +64,7 @@ std::optional<ParsedCatalog> judge_catalog(base::ByteView bytes, const std::vect
 }
 
 Result<void> judge_file(const base::ByteSource& source, const std::vector<crypto::Certificate>& roots, base::Time time,
-                        FileVerdict& file, std::vector<ParsedCatalog>& catalogs) {
+                        package::Policy policy, FileVerdict& file, std::vector<ParsedCatalog>& catalogs) {
   if (is_catalog_name(file.path)) {
     const base::Bytes bytes = TRY(base::read_all(source, base::limits::kCatalogBytes));
     std::optional<ParsedCatalog> parsed = judge_catalog(bytes, roots, time, file);
@@ -71,9 +72,18 @@ Result<void> judge_file(const base::ByteSource& source, const std::vector<crypto
     return {};
   }
   const bool is_pe = TRY(formats::looks_like_pe(source));
-  if (!is_pe) return {};
+  if (!is_pe) {
+    // An unsigned cabinet is a file like any other. One that is signed, or whose structure does not hold, is judged.
+    const bool is_cab = TRY(formats::looks_like_cab(source));
+    if (!is_cab) return {};
+    file.kind = FileKind::cabinet;
+    const auto cab = formats::CabFile::parse(source);
+    if ((cab && cab->is_signed()) || (!cab && cab.error().code() != base::Errc::unsupported))
+      take_verdict(package::verify_cab(source, roots, time), file);
+    return {};
+  }
   file.kind = FileKind::pe;
-  take_verdict(package::verify_pe(source, roots, time), file);
+  take_verdict(package::verify_pe(source, roots, time, policy), file);
   return {};
 }
 
@@ -145,6 +155,8 @@ std::string_view file_kind_name(FileKind kind) {
   switch (kind) {
     case FileKind::pe:
       return "PE";
+    case FileKind::cabinet:
+      return "cabinet";
     case FileKind::catalog:
       return "catalog";
     case FileKind::other:
@@ -170,7 +182,8 @@ bool PackageVerdict::valid() const {
 }
 
 Result<PackageVerdict> verify_package(const PackageFolder& folder, const NamedCatalog* extra_catalog,
-                                      const std::vector<crypto::Certificate>& roots, base::Time time) {
+                                      const std::vector<crypto::Certificate>& roots, base::Time time,
+                                      package::Policy policy) {
   PackageVerdict verdict;
   std::vector<ParsedCatalog> catalogs;
   ProgressBar bar("verifying");
@@ -178,7 +191,7 @@ Result<PackageVerdict> verify_package(const PackageFolder& folder, const NamedCa
   for (std::size_t i = 0; i < folder.files().size(); ++i) {
     verdict.files.emplace_back().path = folder.files()[i].path;
     TRY(base::within(base::printable(folder.files()[i].path),
-                     judge_file(folder.source(i), roots, time, verdict.files.back(), catalogs)));
+                     judge_file(folder.source(i), roots, time, policy, verdict.files.back(), catalogs)));
     bar.show(done += folder.files()[i].size, 2 * folder.bytes());
   }
   if (extra_catalog != nullptr) {

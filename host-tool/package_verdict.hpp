@@ -8,11 +8,12 @@
 
 #include "crypto/certificate.hpp"
 #include "crypto/package/inspection.hpp"
+#include "crypto/package/verification.hpp"
 #include "host-tool/package_folder.hpp"
 
 namespace host_tool {
 
-enum class FileKind : std::uint8_t { pe, catalog, other };
+enum class FileKind : std::uint8_t { pe, cabinet, catalog, other };
 std::string_view file_kind_name(FileKind kind);   // "PE", "catalog", "file"
 
 struct FileVerdict {
@@ -48,6 +49,7 @@ struct NamedCatalog {
   base::Bytes bytes;
 };
 base::Result<PackageVerdict> verify_package(const PackageFolder& folder, const NamedCatalog* extra_catalog,
-                                            const std::vector<crypto::Certificate>& roots, base::Time time);
+                                            const std::vector<crypto::Certificate>& roots, base::Time time,
+                                      package::Policy policy = package::Policy::authenticode);
 
 }  // namespace host_tool

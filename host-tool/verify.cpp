@@ -29,6 +29,7 @@ struct Options {
   std::string receipt;
   std::vector<std::string> trust;
   std::string at;
+  std::string policy = "authenticode";
   bool json = false;
 };
 
@@ -125,6 +126,10 @@ Result<Exit> verify(const Options& options, base::Time now) {
   const Trust trust = TRY(Trust::load(options.trust));
   base::Time time = now;
   if (!options.at.empty()) time = TRY(base::within("--at", base::time_from_argument(options.at)));
+  const bool is_uefi = options.policy == "uefi";
+  if (!is_uefi && options.policy != "authenticode")
+    return fail(Errc::usage, "--policy " + printable(options.policy) + ": authenticode or uefi wanted");
+  const package::Policy policy = is_uefi ? package::Policy::uefi : package::Policy::authenticode;
   if (!options.receipt.empty() && options.paths.size() != 1)
     return fail(Errc::usage, "--receipt is about one folder; give one PATH with it");
   std::optional<NamedCatalog> catalog;
@@ -144,7 +149,7 @@ Result<Exit> verify(const Options& options, base::Time now) {
     std::error_code ignored;
     const PackageFolder folder =
         TRY(std::filesystem::is_directory(path, ignored) ? PackageFolder::open(path) : PackageFolder::of_file(path));
-    PackageVerdict verdict = TRY(verify_package(folder, catalog ? &*catalog : nullptr, trust.roots, time));
+    PackageVerdict verdict = TRY(verify_package(folder, catalog ? &*catalog : nullptr, trust.roots, time, policy));
     reports.push_back({path, std::move(verdict)});
     if (receipt.receipt) TRY(compare_outputs(*receipt.receipt, folder, reports.back().package, receipt.findings));
     is_valid = is_valid && reports.back().package.valid();
@@ -172,7 +177,7 @@ void add_verify(CLI::App& app, Run& run, base::Time now) {
   CLI::App* const command = app.add_subcommand(
       "verify",
       "Verifies signed files: each PE's signature, each catalog's signature and the files it covers, and with --receipt\n"
-      "that the folder holds exactly what the appliance says it signed. Timestamps are reported, not judged.");
+      "that the folder holds exactly what the appliance says it signed. docs/verification.md lists every reason.");
   const auto options = std::make_shared<Options>();
   command->add_option("PATH", options->paths, "Folders of signed files, or single files")->required();
   command->add_option("--catalog", options->catalog, "A catalog from elsewhere that should cover the files");
@@ -182,6 +187,7 @@ void add_verify(CLI::App& app, Run& run, base::Time now) {
                       "chains are not judged");
   command->add_option("--at", options->at,
                       "Judge validity at this time (UTC): 261123162000Z, 2026-11-23T16:20:00Z or Unix seconds; else now");
+  command->add_option("--policy", options->policy, "Whose rules: authenticode (Windows, the default) or uefi (firmware)");
   command->add_flag("--json", options->json, "One JSON object instead of a table");
   command->footer("Example:\n  coldseal verify signed/ID/files --receipt signed/ID/receipt.dsse.json --trust roots/ --trust receipt-key.pem");
   command->callback([options, &run, now] { run = [options, now] { return verify(*options, now); }; });

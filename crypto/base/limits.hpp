@@ -35,7 +35,7 @@ inline constexpr std::size_t kAuditData = 32;              // fields in the data
 
 // DER.
 inline constexpr std::size_t kDerDepth = 24;
-inline constexpr std::size_t kSignatureBytes = 32U << 20;   // one SignedData: page hashes of a 4 GiB image need most of it
+inline constexpr std::size_t kSignatureBytes = 48U << 20;   // one SignedData: page hashes of a 4 GiB image are 36 MiB
 inline constexpr std::size_t kCertificates = 32;            // in one SignedData or chain file
 inline constexpr std::size_t kSigners = 8;
 inline constexpr std::size_t kNestedSignatures = 16;
@@ -47,6 +47,14 @@ inline constexpr std::size_t kPemBytes = 1U << 20;
 // PE.
 inline constexpr std::size_t kPeHeaderBytes = 1U << 20;   // DOS stub, headers and section table
 inline constexpr std::size_t kSections = 96;              // the Windows loader's own limit
+
+// Cabinets.
+inline constexpr std::size_t kCabFolders = 4096;
+inline constexpr std::size_t kCabReserveBytes = 60000;   // "cbCFHeader: maximum 60,000", [MS-CAB] section 2.1
+
+// Timestamps.
+inline constexpr std::size_t kTimestampBytes = 256U << 10;   // one reply of a timestamp authority
+inline constexpr std::size_t kNestingDepth = 4;              // signatures inside signatures
 
 // Catalogs.
 inline constexpr std::size_t kCatalogBytes = 64U << 20;

@@ -83,6 +83,66 @@ __attribute__((target("sha,sse4.1"))) void compress(Sha256State& state, ByteView
   _mm_storeu_si128(reinterpret_cast<__m128i*>(&state[4]), _mm_alignr_epi8(dchg, feba, 8));
 }
 
+// One of two digests that advance together; its steps are written so that the compiler keeps both in registers.
+struct Lane {
+  Working w;
+  Working before;
+  __m128i m[4];
+};
+
+__attribute__((target("sha,sse4.1"))) inline void start_block(Lane& lane, const std::uint8_t* block) {
+  lane.before = lane.w;
+  lane.m[0] = load_words(block);
+  lane.m[1] = load_words(block + 16);
+  lane.m[2] = load_words(block + 32);
+  lane.m[3] = load_words(block + 48);
+}
+
+__attribute__((target("sha,sse4.1"))) inline void end_block(Lane& lane) {
+  lane.w.abef = _mm_add_epi32(lane.w.abef, lane.before.abef);
+  lane.w.cdgh = _mm_add_epi32(lane.w.cdgh, lane.before.cdgh);
+}
+
+__attribute__((target("sha,sse4.1"))) inline Working load_state(const Sha256State& state) {
+  const __m128i cdab = _mm_shuffle_epi32(load(&state[0]), 0xB1);
+  const __m128i efgh = _mm_shuffle_epi32(load(&state[4]), 0x1B);
+  return {_mm_alignr_epi8(cdab, efgh, 8), _mm_blend_epi16(efgh, cdab, 0xF0)};
+}
+
+__attribute__((target("sha,sse4.1"))) inline void store_state(const Working& w, Sha256State& state) {
+  const __m128i feba = _mm_shuffle_epi32(w.abef, 0x1B);
+  const __m128i dchg = _mm_shuffle_epi32(w.cdgh, 0xB1);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(&state[0]), _mm_blend_epi16(feba, dchg, 0xF0));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(&state[4]), _mm_alignr_epi8(dchg, feba, 8));
+}
+
+__attribute__((target("sha,sse4.1"))) void compress_two(Sha256State& state_a, ByteView blocks_a, Sha256State& state_b,
+                                                        ByteView blocks_b) {
+  Lane a{};
+  Lane b{};
+  a.w = load_state(state_a);
+  b.w = load_state(state_b);
+  for (std::size_t at = 0; at != blocks_a.size(); at += 64) {
+    start_block(a, blocks_a.data() + at);
+    start_block(b, blocks_b.data() + at);
+    for (std::size_t i = 0; i < 4; ++i) {
+      four_rounds(a.w, a.m[i], 4 * i);
+      four_rounds(b.w, b.m[i], 4 * i);
+    }
+    for (std::size_t round = 16; round < 64; round += 16)
+      for (std::size_t i = 0; i < 4; ++i) {
+        a.m[i] = schedule(a.m[i], a.m[(i + 1) % 4], a.m[(i + 2) % 4], a.m[(i + 3) % 4]);
+        b.m[i] = schedule(b.m[i], b.m[(i + 1) % 4], b.m[(i + 2) % 4], b.m[(i + 3) % 4]);
+        four_rounds(a.w, a.m[i], round + 4 * i);
+        four_rounds(b.w, b.m[i], round + 4 * i);
+      }
+    end_block(a);
+    end_block(b);
+  }
+  store_state(a.w, state_a);
+  store_state(b.w, state_b);
+}
+
 }  // namespace
 
 namespace {
@@ -112,6 +172,12 @@ void sha256_blocks(Sha256State& state, ByteView blocks) {
   compress(state, blocks);
 }
 
+void sha256_blocks_of_two(Sha256State& a, ByteView blocks_a, Sha256State& b, ByteView blocks_b) {
+  require(blocks_a.size() % 64 == 0 && blocks_a.size() == blocks_b.size(), "SHA-256 takes whole blocks here");
+  require(has_sha256_instructions(), "this processor has no SHA instructions");
+  compress_two(a, blocks_a, b, blocks_b);
+}
+
 #else
 
 bool has_sha256_instructions() {
@@ -119,6 +185,9 @@ bool has_sha256_instructions() {
 }
 void sha256_blocks(Sha256State&, ByteView) {
   stop("this processor has no SHA instructions");
+}
+void sha256_blocks_of_two(Sha256State&, ByteView, Sha256State&, ByteView) {
+  stop("this processor has no SHA instructions", std::source_location::current());
 }
 
 #endif

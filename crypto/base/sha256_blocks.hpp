@@ -18,4 +18,8 @@ bool has_sha256_instructions();
 // the processor does not have the instructions.
 void sha256_blocks(Sha256State& state, ByteView blocks);
 
+// The same for two digests at once, blocks_a and blocks_b of the same length. One digest waits most of the time for its
+// own last round; two interleaved take hardly longer than one.
+void sha256_blocks_of_two(Sha256State& a, ByteView blocks_a, Sha256State& b, ByteView blocks_b);
+
 }  // namespace base

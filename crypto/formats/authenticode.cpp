@@ -1,5 +1,8 @@
 #include "crypto/formats/authenticode.hpp"
 
+#include <algorithm>
+#include <string>
+
 #include "crypto/der/reader.hpp"
 #include "crypto/der/writer.hpp"
 
@@ -17,6 +20,60 @@ cms::Content pe_content(const crypto::Digest& authenticode_digest) {
   const Bytes no_file_name = der::element(der::context(2), der::element(der::context_primitive(0), {}));
   const Bytes image_data = der::sequence({der::bit_string({}), der::element(der::context(0), no_file_name)});
   return {der::oids::kSpcIndirectData, spc_indirect_data(der::oids::kSpcPeImageData, image_data, authenticode_digest)};
+}
+
+namespace {
+
+// SpcSerializedObject.classId, as stored.
+constexpr std::uint8_t kPageHashClass[] = {0xa6, 0xb5, 0x86, 0xd5, 0xb4, 0xa1, 0x24, 0x66,
+                                           0xae, 0x05, 0xa2, 0x17, 0xda, 0x8e, 0x60, 0xd6};
+
+}  // namespace
+
+// Both SETs are needed: Windows finds signatures without the outer one invalid.
+Bytes page_hash_link(const PageHashes& pages) {
+  const Bytes type =
+      der::oid(pages.version == PageHashVersion::v1 ? der::oids::kSpcPageHashesV1 : der::oids::kSpcPageHashesV2);
+  const Bytes attribute = der::sequence({type, der::element(der::kSet, der::octet_string(pages.table))});
+  return der::element(der::context(1), der::concat({der::octet_string(kPageHashClass),
+                                                    der::octet_string(der::element(der::kSet, attribute))}));
+}
+
+cms::Content pe_content(const crypto::Digest& authenticode_digest, const PageHashes& pages) {
+  const Bytes image_data = der::sequence({der::bit_string({}), der::element(der::context(0), page_hash_link(pages))});
+  return {der::oids::kSpcIndirectData, spc_indirect_data(der::oids::kSpcPeImageData, image_data, authenticode_digest)};
+}
+
+Result<std::optional<PageHashes>> page_hashes_of(ByteView pe_image_data) {
+  const der::Element outer = TRY(der::expect_single(pe_image_data, der::kSequence));
+  der::Reader in(outer.value);
+  TRY(in.match(der::kBitString));
+  const auto file = TRY(in.match(der::context(0)));
+  if (!file) return std::optional<PageHashes>();
+  der::Reader link(file->value);
+  const auto moniker = TRY(link.match(der::context(1)));
+  if (!moniker) return std::optional<PageHashes>();
+  der::Reader object(moniker->value);
+  const ByteView class_id = TRY(object.expect(der::kOctetString));
+  if (!std::ranges::equal(class_id, kPageHashClass)) return std::optional<PageHashes>();
+  const ByteView data = TRY(object.expect(der::kOctetString));
+  TRY(object.expect_end());
+  const der::Element set = TRY(base::within("page hashes", der::expect_single(data, der::kSet)));
+  der::Reader attribute = TRY(base::within("page hashes", der::Reader(set.value).expect_inside(der::kSequence)));
+  const ByteView type = TRY(attribute.expect_any_oid());
+  const bool is_v1 = type == der::oids::kSpcPageHashesV1;
+  if (!is_v1 && !(type == der::oids::kSpcPageHashesV2))
+    return base::fail(base::Errc::malformed, "page hashes of unknown type " + der::dotted(type));
+  PageHashes pages{is_v1 ? PageHashVersion::v1 : PageHashVersion::v2, {}};
+  const ByteView values = TRY(attribute.expect(der::kSet));
+  TRY(attribute.expect_end());
+  const der::Element table = TRY(base::within("page hashes", der::expect_single(values, der::kOctetString)));
+  pages.table = base::to_bytes(table.value);
+  const std::size_t entry = 4 + crypto::digest_size(page_hash_algorithm(pages.version));
+  if (pages.table.size() < 2 * entry || pages.table.size() % entry != 0)
+    return base::fail(base::Errc::malformed, "page hashes: table of " + std::to_string(pages.table.size()) +
+                                                 " bytes, whole entries of " + std::to_string(entry) + " wanted");
+  return std::optional<PageHashes>(std::move(pages));
 }
 
 Result<IndirectData> IndirectData::parse(ByteView der) {

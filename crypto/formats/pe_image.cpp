@@ -27,10 +27,10 @@ constexpr std::uint32_t kPeMagic = 0x00004550;  // "PE\0\0"
 constexpr std::uint16_t kMagicPe32 = 0x010B;
 constexpr std::uint16_t kMagicPe32Plus = 0x020B;
 constexpr std::uint16_t kMagicRom = 0x0107;
+constexpr std::uint64_t kSectionAlignmentAt = 32;
 constexpr std::uint64_t kSizeOfHeadersAt = 60;
 constexpr std::uint64_t kChecksumAt = 64;
 constexpr std::uint64_t kSubsystemAt = 68;
-constexpr std::uint64_t kChecksumSize = 4;
 constexpr std::uint32_t kSecurityDirectory = 4;
 constexpr std::uint64_t kDirectoryEntrySize = 8;
 constexpr std::uint64_t kSectionHeaderSize = 40;
@@ -51,43 +51,6 @@ Result<std::uint16_t> u16_at(ByteView header, std::uint64_t offset) {
   return ByteReader(field).u16le();
 }
 
-// The sum behind CheckSum: 16-bit little-endian words, carries folded back in. Bytes count by their place in the file,
-// so that fields at odd offsets and pieces of odd length come out right.
-class WordSum {
- public:
-  WordSum() = default;
-  explicit WordSum(std::uint16_t start) : sum_(start) {}
-  void add(ByteView bytes, std::uint64_t position) {
-    if (position % 2 != 0 && !bytes.empty()) {
-      sum_ += static_cast<std::uint64_t>(bytes[0]) << 8;
-      bytes = bytes.subspan(1);
-    }
-    // Two words at a time: 2^16 is 1 in one's-complement arithmetic. 2^30 additions of 32 bits fit in 64.
-    while (bytes.size() >= 4) {
-      const std::size_t count = bytes.size() / 4;
-      for (std::size_t i = 0; i < count; ++i) {
-        const ByteView four = bytes.subspan(4 * i, 4);
-        sum_ += static_cast<std::uint32_t>(four[0]) | static_cast<std::uint32_t>(four[1]) << 8 |
-                static_cast<std::uint32_t>(four[2]) << 16 | static_cast<std::uint32_t>(four[3]) << 24;
-      }
-      bytes = bytes.subspan(4 * count);
-    }
-    for (std::size_t i = 0; i < bytes.size(); ++i) sum_ += static_cast<std::uint64_t>(bytes[i]) << (i % 2 == 0 ? 0 : 8);
-  }
-  std::uint16_t folded() const {
-    std::uint64_t sum = sum_;
-    while ((sum >> 16) != 0) sum = (sum & 0xFFFF) + (sum >> 16);
-    return static_cast<std::uint16_t>(sum);
-  }
-
- private:
-  std::uint64_t sum_ = 0;
-};
-
-struct RawData {
-  std::uint64_t offset;
-  std::uint64_t size;
-};
 
 }  // namespace
 
@@ -187,26 +150,33 @@ Result<void> PeImage::read_headers(const base::ByteSource& file) {
   TRY(base::within("headers", base::expect_region(image_end_, 0, size_of_headers)));
   const Bytes section_table = TRY(
       base::within("section table", base::read_region(file, sections_at, sections_size, base::limits::kPeHeaderBytes)));
-  return expect_tiled_sections(section_table, size_of_headers);
+  size_of_headers_ = size_of_headers;
+  section_alignment_ = TRY(u32_at(optional, kSectionAlignmentAt));
+  TRY(read_sections(section_table));
+  return expect_tiled_sections();
 }
 
-// [AUTH] "Calculating the PE Image Hash" takes headers, then sections by PointerToRawData, then the file from the sum
-// of their sizes on; deployed signers take the file in order. The two are the same bytes exactly when headers and
-// sections follow each other without gap or overlap. Firmware and Windows disagree about which one is right for other
-// files.
-Result<void> PeImage::expect_tiled_sections(ByteView section_table, std::uint64_t size_of_headers) const {
-  std::vector<RawData> sections;
+Result<void> PeImage::read_sections(ByteView section_table) {
   for (std::uint64_t at = 0; at < section_table.size(); at += kSectionHeaderSize) {
     const std::uint64_t size = TRY(u32_at(section_table, at + kSizeOfRawDataAt));
     const std::uint64_t offset = TRY(u32_at(section_table, at + kSizeOfRawDataAt + 4));
     if (size == 0) continue;  // [AUTH] step 9: not hashed; its pointer means nothing
     TRY(base::within(fmt::format("section {}", at / kSectionHeaderSize + 1),
                      base::expect_region(file_size_, offset, size)));
-    sections.push_back({offset, size});
+    sections_.push_back({offset, size});
   }
-  std::sort(sections.begin(), sections.end(), [](const RawData& a, const RawData& b) { return a.offset < b.offset; });
-  std::uint64_t tiled_to = size_of_headers;
-  for (const RawData& section : sections) {
+  return {};
+}
+
+// [AUTH] "Calculating the PE Image Hash" takes headers, then sections by PointerToRawData, then the file from the sum
+// of their sizes on; deployed signers take the file in order. The two are the same bytes exactly when headers and
+// sections follow each other without gap or overlap. Firmware and Windows disagree about which one is right for other
+// files.
+Result<void> PeImage::expect_tiled_sections() const {
+  std::vector<PageLayout::Section> sections = sections_;
+  std::sort(sections.begin(), sections.end(), [](const auto& a, const auto& b) { return a.offset < b.offset; });
+  std::uint64_t tiled_to = size_of_headers_;
+  for (const PageLayout::Section& section : sections) {
     if (section.offset != tiled_to)
       return fail(Errc::refused,
                   fmt::format("pe.ambiguous-layout: raw data of a section at {:#x}, {:#x} wanted: {} between "
@@ -219,33 +189,6 @@ Result<void> PeImage::expect_tiled_sections(ByteView section_table, std::uint64_
                 fmt::format("pe.ambiguous-layout: sections end at {:#x}, inside the certificate table at {:#x}",
                             tiled_to, image_end_));
   return {};
-}
-
-Result<PeMeasurement> PeImage::measure(const base::ByteSource& file,
-                                       std::span<const crypto::DigestAlgorithm> algorithms) const {
-  if (file.size() != file_size_)
-    return fail(Errc::mismatch, fmt::format("file of {} bytes, {} when it was first read", file.size(), file_size_));
-  std::vector<crypto::Hasher> hashers;
-  for (const crypto::DigestAlgorithm algorithm : algorithms) hashers.emplace_back(algorithm);
-  WordSum sum;
-  const auto take = [&](std::uint64_t from, std::uint64_t to) -> Result<void> {
-    std::uint64_t position = from;
-    return base::for_each_piece(file, from, to - from, [&](ByteView piece) -> Result<void> {
-      for (crypto::Hasher& hasher : hashers) hasher.update(piece);
-      sum.add(piece, position);
-      position += piece.size();
-      return {};
-    });
-  };
-  TRY(take(0, checksum_at_));
-  TRY(take(checksum_at_ + kChecksumSize, directory_entry_at_));
-  TRY(take(directory_entry_at_ + kDirectoryEntrySize, image_end_));
-  const Bytes padding(static_cast<std::size_t>(padded_end() - image_end_));
-
-  PeMeasurement measured;
-  measured.word_sum_ = sum.folded();
-  for (crypto::Hasher& hasher : hashers) measured.digests_.push_back(std::move(hasher.update(padding)).finish());
-  return measured;
 }
 
 Result<std::vector<WinCertificate>> PeImage::certificates(const base::ByteSource& file) const {
@@ -278,58 +221,6 @@ Result<std::vector<WinCertificate>> PeImage::certificates(const base::ByteSource
     entries.push_back(std::move(entry));
   }
   return entries;
-}
-
-Result<void> write_signed(const base::ByteSource& file, const PeImage& image, const PeMeasurement& measurement,
-                          ByteView signed_data_der, base::ByteSink& out) {
-  TRY(base::within("signature", der::expect_single(signed_data_der, der::kSequence)));
-  if (signed_data_der.size() > base::limits::kSignatureBytes)
-    return fail(Errc::too_large, fmt::format("signature of {} bytes", signed_data_der.size()));
-  const std::uint64_t length = round8(kWinCertificateHeader + signed_data_der.size());
-  const std::uint64_t signed_size = image.padded_end() + length;
-  if (signed_size > base::limits::kFileBytes)
-    return fail(Errc::too_large,
-                fmt::format("{} bytes once signed, a PE image has at most {}", signed_size, base::limits::kFileBytes));
-
-  base::ByteWriter table;
-  table.u32le(static_cast<std::uint32_t>(length))
-      .u16le(WinCertificate::kRevision2)
-      .u16le(WinCertificate::kPkcsSignedData);
-  table.put(signed_data_der).zeros(static_cast<std::size_t>(length) - table.size());
-  base::ByteWriter entry;
-  entry.u32le(static_cast<std::uint32_t>(image.padded_end())).u32le(static_cast<std::uint32_t>(length));
-
-  WordSum sum(measurement.word_sum());
-  sum.add(entry.bytes(), image.directory_entry_at());
-  sum.add(table.bytes(), image.padded_end());
-  base::ByteWriter checksum;
-  checksum.u32le(static_cast<std::uint32_t>(sum.folded() + signed_size));
-
-  const auto copy = [&](std::uint64_t from, std::uint64_t to) {
-    return base::for_each_piece(file, from, to - from, [&](ByteView piece) { return out.write(piece); });
-  };
-  TRY(copy(0, image.checksum_at()));
-  TRY(out.write(checksum.bytes()));
-  TRY(copy(image.checksum_at() + kChecksumSize, image.directory_entry_at()));
-  TRY(out.write(entry.bytes()));
-  TRY(copy(image.directory_entry_at() + kDirectoryEntrySize, image.image_end()));
-  TRY(out.write(Bytes(static_cast<std::size_t>(image.padded_end() - image.image_end()))));
-  return out.write(table.bytes());
-}
-
-Result<std::uint32_t> pe_checksum(const base::ByteSource& file, const PeImage& image) {
-  WordSum sum;
-  const auto take = [&](std::uint64_t from, std::uint64_t to) -> Result<void> {
-    std::uint64_t position = from;
-    return base::for_each_piece(file, from, to - from, [&](ByteView piece) -> Result<void> {
-      sum.add(piece, position);
-      position += piece.size();
-      return {};
-    });
-  };
-  TRY(take(0, image.checksum_at()));
-  TRY(take(image.checksum_at() + kChecksumSize, file.size()));
-  return static_cast<std::uint32_t>(sum.folded() + file.size());
 }
 
 }  // namespace formats

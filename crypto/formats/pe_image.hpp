@@ -12,6 +12,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -19,6 +20,7 @@
 #include "crypto/base/byte_source.hpp"
 #include "crypto/base/result.hpp"
 #include "crypto/digest.hpp"
+#include "crypto/formats/page_hashes.hpp"
 
 namespace formats {
 
@@ -37,11 +39,24 @@ class PeMeasurement {
   const crypto::Digest& digest(crypto::DigestAlgorithm algorithm) const;
   // The 16-bit one's-complement sum of the padded image, CheckSum and certificate directory entry counted as zero.
   std::uint16_t word_sum() const { return word_sum_; }
+  // The table of page hashes; measure() must have been asked for that version.
+  const Bytes& page_hashes(PageHashVersion version) const;
 
  private:
   friend class PeImage;
   std::vector<crypto::Digest> digests_;
+  std::optional<Bytes> page_hashes_v1_;
+  std::optional<Bytes> page_hashes_v2_;
   std::uint16_t word_sum_ = 0;
+};
+
+// What a pass should find out and do.
+struct PeMeasuring {
+  std::span<const crypto::DigestAlgorithm> algorithms;
+  bool page_hashes_v1 = false;
+  bool page_hashes_v2 = false;
+  // Gets the padded image in the same pass, CheckSum and certificate directory entry zero; finish_signed() completes it.
+  base::ByteSink* copy_to = nullptr;
 };
 
 // One entry (WIN_CERTIFICATE) of the attribute certificate table.
@@ -83,6 +98,13 @@ class PeImage {
   Result<PeMeasurement> measure(const base::ByteSource& file,
                                 std::span<const crypto::DigestAlgorithm> algorithms) const;
 
+  // The same pass with page hashes and a copy. Errors of page_layout() when page hashes are asked for, and the sink's.
+  Result<PeMeasurement> measure(const base::ByteSource& file, const PeMeasuring& wanted) const;
+
+  // How the image is divided into pages. Errc::unsupported, with the reason, for images whose page hashes nobody has
+  // defined: SectionAlignment below the page size, headers of more than a page, no section with raw data.
+  Result<PageLayout> page_layout() const;
+
   // Every entry of the table in order. Errc::malformed for entries that do not fill it.
   Result<std::vector<WinCertificate>> certificates(const base::ByteSource& file) const;
 
@@ -93,7 +115,8 @@ class PeImage {
  private:
   PeImage() = default;
   Result<void> read_headers(const base::ByteSource& file);
-  Result<void> expect_tiled_sections(ByteView section_table, std::uint64_t size_of_headers) const;
+  Result<void> read_sections(ByteView section_table);
+  Result<void> expect_tiled_sections() const;
 
   std::uint64_t file_size_ = 0;
   std::uint64_t image_end_ = 0;
@@ -101,6 +124,9 @@ class PeImage {
   std::uint64_t table_size_ = 0;
   std::uint64_t checksum_at_ = 0;
   std::uint64_t directory_entry_at_ = 0;
+  std::uint64_t size_of_headers_ = 0;
+  std::uint64_t section_alignment_ = 0;
+  std::vector<PageLayout::Section> sections_;   // with raw data, in the order of the section table
   std::uint32_t stored_checksum_ = 0;
   std::uint16_t machine_ = 0;
   std::uint16_t subsystem_ = 0;
@@ -112,6 +138,19 @@ class PeImage {
 // Errc::too_large when the result passes 4 GiB or the signature limits::kSignatureBytes.
 Result<void> write_signed(const base::ByteSource& file, const PeImage& image, const PeMeasurement& measurement,
                           ByteView signed_data_der, base::ByteSink& out);
+
+// The image with those signatures, each in an entry of its own: several only for EFI images. None makes an unsigned image
+// of the same digest: padding stays, directory entry and table go.
+Result<void> write_with_table(const base::ByteSource& file, const PeImage& image, const PeMeasurement& measurement,
+                              const std::vector<Bytes>& signatures, base::ByteSink& out);
+
+// What write_signed() adds to the padded image that measure() has copied to `out`: the table, the directory entry and the
+// CheckSum. The same errors.
+Result<void> finish_signed(const PeImage& image, const PeMeasurement& measurement, ByteView signed_data_der,
+                           base::PatchableSink& out);
+
+// The same CheckSum from what measure() found in its pass; reads the certificate table only.
+Result<std::uint32_t> pe_checksum(const base::ByteSource& file, const PeImage& image, const PeMeasurement& measurement);
 
 // The CheckSum that an image should carry, from its bytes as they are (imagehlp's CheckSumMappedFile).
 Result<std::uint32_t> pe_checksum(const base::ByteSource& file, const PeImage& image);

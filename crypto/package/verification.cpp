@@ -5,162 +5,105 @@
 #include <algorithm>
 
 #include "crypto/base/limits.hpp"
-#include "crypto/cms/signed_data.hpp"
+#include "crypto/cms/signature_edit.hpp"
 #include "crypto/der/reader.hpp"
 #include "crypto/formats/authenticode.hpp"
 #include "crypto/formats/pe_image.hpp"
+#include "crypto/package/signature_verdict.hpp"
 
 namespace package {
 namespace {
 
 using base::ByteView;
 using base::Errc;
-using base::Error;
 using crypto::Certificate;
 namespace oids = der::oids;
 
-struct Trust {
-  const std::vector<Certificate>& roots;
-  base::Time time;
+struct PeSignature {   // one that could be taken apart, and what it says of the image
+  std::string where;   // empty for the primary signature
+  cms::SignedData data;
+  std::optional<formats::IndirectData> content;
+  std::optional<formats::PageHashes> pages;
 };
 
-class Findings {
- public:
-  explicit Findings(Verdict& verdict) : verdict_(verdict) {}
-  void error(std::string id, std::string cause, std::string remedy) const { add(Severity::error, id, cause, remedy); }
-  void warning(std::string id, std::string cause, std::string remedy) const {
-    add(Severity::warning, id, cause, remedy);
-  }
-  // Reports the error of a failed result; says whether it was good.
-  bool expect(const base::Result<void>& result, std::string id, std::string remedy) const {
-    if (!result) error(std::move(id), result.error().text(), std::move(remedy));
-    return result.has_value();
-  }
-
- private:
-  void add(Severity severity, std::string& id, std::string& cause, std::string& remedy) const {
-    verdict_.findings.push_back({std::move(id), severity, {}, 0, std::move(cause), std::move(remedy)});
-  }
-  Verdict& verdict_;
-};
-
-std::string chain_finding(crypto::ChainProblem::Kind kind) {
-  switch (kind) {
-    case crypto::ChainProblem::Kind::untrusted:
-      return "chain.untrusted";
-    case crypto::ChainProblem::Kind::validity:
-      return "chain.validity";
-    case crypto::ChainProblem::Kind::use:
-      return "chain.use";
-    case crypto::ChainProblem::Kind::weak:
-      return "chain.weak";
-    case crypto::ChainProblem::Kind::unreadable:
-      return "chain.unreadable";
-  }
-  return "chain.unreadable";
-}
-
-constexpr std::string_view kGetAnother = "obtain the file again from where it was signed, or sign it again";
-constexpr std::string_view kSignAgain = "sign the file again with a tool that writes the form of SignTool";
-
-void judge_chain(const cms::SignedData& data, const Certificate& leaf, const Trust& trust, Verdict& verdict) {
-  const Findings report(verdict);
-  std::vector<Certificate> others;
-  for (const base::Bytes& der : data.certificates()) {
-    auto certificate = Certificate::parse(der);
-    if (certificate && !(*certificate == leaf)) others.push_back(std::move(*certificate));
-  }
-  const crypto::ChainVerdict chain =
-      verify_chain(leaf, others, trust.roots, trust.time, crypto::CertificateUse::code_signing);
-  verdict.chain = chain.path;
-  if (trust.roots.empty())
-    report.warning("chain.not-checked", "no roots were given, so nothing says who " + leaf.subject() + " is",
-                   "give the root certificates that you trust");
-  for (const crypto::ChainProblem& problem : chain.problems) {
-    if (trust.roots.empty() && problem.kind == crypto::ChainProblem::Kind::untrusted) continue;  // said above
-    report.error(chain_finding(problem.kind), problem.text,
-                 "sign with a certificate that is trusted and valid for code signing");
-  }
-}
-
-void note_unsigned_attributes(const cms::SignerInfo& signer, Verdict& verdict) {
-  const auto note = [&](const char* id, const char* cause) {
-    verdict.findings.push_back({id, Severity::note, {}, 0, cause, "none needed"});
-  };
-  if (signer.unsigned_attribute(oids::kSpcNestedSignature) != nullptr)
-    note("signature.nested-not-checked", "a further signature is nested in this one; it was not checked");
-  if (signer.unsigned_attribute(oids::kSpcRfc3161Timestamp) != nullptr ||
-      signer.unsigned_attribute(oids::kCounterSignature) != nullptr)
-    note("signature.timestamp-not-checked", "the signature has a timestamp; it was not checked");
-}
-
-// Everything about one signature except what its content says.
-void judge_signature(const cms::SignedData& data, const Trust& trust, Verdict& verdict) {
-  const Findings report(verdict);
-  for (const std::string& deviation : data.deviations())
-    report.warning("signature.form", deviation, std::string(kSignAgain));
-  // Windows takes unsorted certificates in a PE file, and finds no signature at all in a catalog (KB4580358).
-  if (!data.certificates_are_sorted()) {
-    constexpr const char* kCause = "certificates are not in DER order, or one is there twice";
-    if (data.content_type() == oids::kCertificateTrustList)
-      report.error("signature.certificate-order", kCause, std::string(kSignAgain));
-    else
-      report.warning("signature.certificate-order", kCause, std::string(kSignAgain));
-  }
-  if (data.signers().size() != 1)
-    return report.error("signature.malformed", fmt::format("{} signers, one wanted", data.signers().size()),
-                        std::string(kSignAgain));
-  const cms::SignerInfo& signer = data.signers().front();
-  if (std::ranges::find(data.digest_algorithms(), signer.digest_algorithm) == data.digest_algorithms().end())
-    report.warning("signature.form", "the signer's digest algorithm is not among the signature's",
-                   std::string(kSignAgain));
-  if (signer.digest_algorithm == crypto::DigestAlgorithm::sha1)
-    report.warning("signature.sha1", "signed with SHA-1, which current Windows does not trust",
-                   "sign the file again with SHA-256");
-  report.expect(data.expect_content_type(signer), "signature.content-type", std::string(kSignAgain));
-  if (report.expect(data.expect_message_digest(signer), "signature.message-digest", std::string(kGetAnother)))
-    verdict.signed_digest = crypto::digest_of(signer.digest_algorithm, data.content_octets());
-  note_unsigned_attributes(signer, verdict);
-
-  const auto leaf = data.signer_certificate(signer);
-  if (!leaf) return report.error("signature.no-certificate", leaf.error().text(), std::string(kGetAnother));
-  verdict.signer = leaf->subject();
-  const auto key = leaf->public_key();
-  if (!key) {
-    report.error("signature.key-unsupported", key.error().text(), "sign with RSA of 2048 to 4096 bits, P-256 or P-384");
-  } else if (report.expect(data.expect_signature(signer, *key), "signature.wrong", std::string(kGetAnother))) {
-    verdict.approved_digest = crypto::digest_of(signer.digest_algorithm, signer.signed_attributes_der);
-  }
-  judge_chain(data, *leaf, trust, verdict);
-}
-
-void judge_pe_content(const base::ByteSource& file, const formats::PeImage& image, const cms::SignedData& data,
-                      Verdict& verdict) {
-  const Findings report(verdict);
-  if (!(data.content_type() == oids::kSpcIndirectData))
+// What the signature says of the image, as far as it can be read.
+void read_content(PeSignature& signature, Verdict& verdict) {
+  const Findings report(verdict, signature.where);
+  if (!(signature.data.content_type() == oids::kSpcIndirectData))
     return report.error("signature.malformed",
-                        "signature is over " + der::dotted(data.content_type()) + ", not over a PE image",
+                        "signature is over " + der::dotted(signature.data.content_type()) + ", not over a PE image",
                         std::string(kSignAgain));
-  const auto content = formats::IndirectData::parse(data.content_der());
+  auto content = formats::IndirectData::parse(signature.data.content_der());
   if (!content) return report.error("signature.malformed", content.error().text(), std::string(kGetAnother));
   if (!(content->type == oids::kSpcPeImageData))
     return report.error("signature.malformed",
                         "signature is over data of type " + der::dotted(content->type) + ", not over a PE image",
                         std::string(kSignAgain));
-  const crypto::DigestAlgorithm wanted[] = {content->digest.algorithm()};
-  const auto measured = image.measure(file, wanted);
-  if (!measured) return report.error("pe.not-readable", measured.error().text(), "read the file from another medium");
-  verdict.file_digest = measured->digest(content->digest.algorithm());
-  if (*verdict.file_digest != content->digest)
-    report.error(
-        "pe.digest-mismatch",
-        fmt::format("signature is for {} digest {}, the file has {}", crypto::digest_name(content->digest.algorithm()),
-                    content->digest.hex(), verdict.file_digest->hex()),
-        std::string(kGetAnother));
+  auto pages = formats::page_hashes_of(content->value);
+  if (!pages)
+    report.error("pe.page-hashes", pages.error().text(), std::string(kGetAnother));
+  else
+    signature.pages = std::move(*pages);
+  signature.content = std::move(*content);
+}
+
+// The signature and all that are nested in it, at any depth up to the limit.
+void collect(ByteView der, std::string where, std::size_t depth, Verdict& verdict, std::vector<PeSignature>& all) {
+  const Findings report(verdict, where);
+  auto data = cms::SignedData::parse(der);
+  if (!data) return report.error("signature.malformed", data.error().text(), std::string(kGetAnother));
+  all.push_back({where, std::move(*data), std::nullopt, std::nullopt});
+  read_content(all.back(), verdict);
+  if (all.back().data.signers().size() != 1) return;   // said where it is judged
+  const auto nested = cms::nested_signatures(der);
+  if (!nested) return report.error("signature.nested", nested.error().text(), std::string(kSignAgain));
+  if (nested->empty()) return;
+  if (depth == base::limits::kNestingDepth || all.size() + nested->size() > base::limits::kNestedSignatures)
+    return report.error("signature.nested", "more signatures are nested in each other than are looked at",
+                        std::string(kSignAgain));
+  for (std::size_t i = 0; i < nested->size(); ++i)
+    collect((*nested)[i], fmt::format("{}nested signature {}", where.empty() ? "" : where + ", ", i + 1), depth + 1,
+            verdict, all);
+}
+
+// One pass over the image, for everything that any of its signatures says of it.
+base::Result<formats::PeMeasurement> measured_for(const std::vector<PeSignature>& signatures,
+                                                  const base::ByteSource& file, const formats::PeImage& image) {
+  std::vector<crypto::DigestAlgorithm> algorithms;
+  formats::PeMeasuring wanted;
+  const bool has_pages = image.page_layout().has_value();
+  for (const PeSignature& signature : signatures) {
+    if (signature.content && std::ranges::find(algorithms, signature.content->digest.algorithm()) == algorithms.end())
+      algorithms.push_back(signature.content->digest.algorithm());
+    if (!signature.pages || !has_pages) continue;
+    (signature.pages->version == formats::PageHashVersion::v1 ? wanted.page_hashes_v1 : wanted.page_hashes_v2) = true;
+  }
+  wanted.algorithms = algorithms;
+  return image.measure(file, wanted);
+}
+
+void judge_content(const PeSignature& signature, const formats::PeImage& image,
+                   const formats::PeMeasurement& measured, Verdict& verdict) {
+  if (!signature.content) return;
+  const Findings report(verdict, signature.where);
+  const crypto::Digest& stated = signature.content->digest;
+  const crypto::Digest& actual = measured.digest(stated.algorithm());
+  if (report.is_primary()) verdict.file_digest = actual;
+  if (actual != stated)
+    report.error("pe.digest-mismatch",
+                 fmt::format("signature is for {} digest {}, the file has {}", crypto::digest_name(stated.algorithm()),
+                             stated.hex(), actual.hex()),
+                 std::string(kGetAnother));
+  if (!signature.pages) return;
+  if (const auto layout = image.page_layout(); !layout)
+    return report.error("pe.page-hashes", layout.error().text(), "sign the image without page hashes");
+  if (measured.page_hashes(signature.pages->version) != signature.pages->table)
+    report.error("pe.page-hashes", "page hashes are not those of the image", std::string(kGetAnother));
 }
 
 // The entry that Windows looks at: the first with PKCS#7 SignedData.
-const formats::WinCertificate* judge_table(const std::vector<formats::WinCertificate>& table, Verdict& verdict) {
+const formats::WinCertificate* judge_table(const std::vector<formats::WinCertificate>& table, Policy policy,
+                                           Verdict& verdict) {
   const Findings report(verdict);
   const formats::WinCertificate* first = nullptr;
   for (const formats::WinCertificate& entry : table) {
@@ -179,7 +122,7 @@ const formats::WinCertificate* judge_table(const std::vector<formats::WinCertifi
                    std::string(kSignAgain));
     if (is_signature && first == nullptr) first = &entry;
   }
-  if (table.size() > 1)
+  if (table.size() > 1 && policy != Policy::uefi)
     report.warning(
         "pe.several-entries",
         fmt::format("{} entries in the certificate table; Windows looks at the first signature only", table.size()),
@@ -194,7 +137,7 @@ bool Verdict::valid() const {
                       [](const Finding& finding) { return finding.severity == Severity::error; });
 }
 
-Verdict verify_pe(const base::ByteSource& file, const std::vector<Certificate>& roots, base::Time time) {
+Verdict verify_pe(const base::ByteSource& file, const std::vector<Certificate>& roots, base::Time time, Policy policy) {
   Verdict verdict;
   const Findings report(verdict);
   const auto image = formats::PeImage::parse(file);
@@ -204,6 +147,9 @@ Verdict verify_pe(const base::ByteSource& file, const std::vector<Certificate>& 
                  "link the image again without gaps or overlaps, or repair it");
     return verdict;
   }
+  if (policy == Policy::uefi && (image->subsystem() < 10 || image->subsystem() > 13))
+    report.error("uefi.subsystem", fmt::format("subsystem {}, firmware loads 10 to 13", image->subsystem()),
+                 "link the image as an EFI application or driver");
   if (!image->is_signed()) {
     report.error("pe.not-signed", "the image has no certificate table",
                  "sign it, or look for its digest in a signed catalog");
@@ -214,24 +160,32 @@ Verdict verify_pe(const base::ByteSource& file, const std::vector<Certificate>& 
     report.error("pe.table-malformed", table.error().text(), std::string(kGetAnother));
     return verdict;
   }
-  const formats::WinCertificate* const entry = judge_table(*table, verdict);
-  if (entry == nullptr) {
+  const formats::WinCertificate* const first = judge_table(*table, policy, verdict);
+  if (first == nullptr) {
     report.error("pe.not-signed", "no entry of the certificate table is a PKCS#7 signature", "sign the image");
     return verdict;
   }
+  std::vector<PeSignature> signatures;
+  collect(first->der, {}, 0, verdict, signatures);
+  for (const formats::WinCertificate& entry : *table)   // firmware tries every entry
+    if (policy == Policy::uefi && &entry != first && entry.type == formats::WinCertificate::kPkcsSignedData)
+      collect(entry.der, fmt::format("entry at {:#x}", entry.offset), 0, verdict, signatures);
+  const auto measured = measured_for(signatures, file, *image);
+  if (!measured) {
+    report.error("pe.not-readable", measured.error().text(), "read the file from another medium");
+    return verdict;
+  }
   // Authenticode does not cover CheckSum; the kernel looks at it when it loads a driver.
-  const auto checksum = formats::pe_checksum(file, *image);
+  const auto checksum = formats::pe_checksum(file, *image, *measured);
   if (checksum && *checksum != image->stored_checksum())
     report.warning("pe.checksum",
                    fmt::format("CheckSum is {:#010x}, {:#010x} would be right", image->stored_checksum(), *checksum),
                    "set the checksum again; drivers do not load with a wrong one");
-  const auto data = cms::SignedData::parse(entry->der);
-  if (!data) {
-    report.error("signature.malformed", data.error().text(), std::string(kGetAnother));
-    return verdict;
+  for (const PeSignature& signature : signatures) {
+    judge_content(signature, *image, *measured, verdict);
+    judge_signature(signature.data, {roots, time, policy}, Findings(verdict, signature.where));
   }
-  judge_pe_content(file, *image, *data, verdict);
-  judge_signature(*data, {roots, time}, verdict);
+  verdict.signatures = signatures.size();
   return verdict;
 }
 
@@ -248,7 +202,8 @@ Verdict verify_catalog_signature(ByteView catalog_der, const std::vector<Certifi
   } else if (data->signers().empty()) {
     report.error("catalog.not-signed", "the catalog has no signature", "sign the catalog");
   } else {
-    judge_signature(*data, {roots, time}, verdict);
+    judge_signature(*data, {roots, time}, report);
+    verdict.signatures = 1;
   }
   return verdict;
 }

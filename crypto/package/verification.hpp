@@ -1,8 +1,9 @@
 // Verdicts on signed files: everything that is wrong or notable, not only the first thing. Pure: roots and time are
-// given, nothing is fetched. Timestamps and nested signatures are reported as present and not judged yet, so a
-// signature whose certificate has expired at the given time is reported as expired even if it was timestamped.
+// given, nothing is fetched. Every nested signature is judged like the primary one. A certificate is judged at the time
+// of an RFC 3161 timestamp that a trusted authority made, else at the time given. docs/verification.md lists every reason.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -15,24 +16,27 @@
 
 namespace package {
 
+// Whose rules: Windows' for any signed file, or a firmware's for an EFI image (every table entry counts, no time does).
+enum class Policy : std::uint8_t { authenticode, uefi };
+
 struct Verdict {
-  // Findings' ids: pe.not-readable, pe.ambiguous-layout, pe.not-signed, pe.table-malformed, pe.table-stuffed,
-  // pe.checksum, pe.several-entries, pe.digest-mismatch, signature.malformed, signature.form, signature.content-type,
-  // signature.message-digest, signature.no-certificate, signature.wrong, signature.certificate-order,
-  // signature.key-unsupported, signature.sha1, chain.not-checked, chain.untrusted, chain.validity, chain.use,
-  // chain.weak, chain.unreadable, signature.nested-not-checked, signature.timestamp-not-checked, catalog.not-signed.
-  // `file` is empty; the caller knows its name.
+  // Their ids are listed in docs/verification.md. `file` is empty; the caller knows its name.
   std::vector<Finding> findings;
   std::string signer;                           // subject of the signing certificate, safe to print; empty if unknown
   std::vector<crypto::Certificate> chain;       // leaf first, as far as it was built
   std::optional<crypto::Digest> file_digest;    // the Authenticode digest of the image; of a catalog, none
   std::optional<crypto::Digest> signed_digest;  // messageDigest's algorithm and value: what the signature vouches for
   std::optional<crypto::Digest> approved_digest;   // of the signed attributes: what the key signed, and officers approved
+  std::optional<base::Time> timestamp;   // of the primary signature, when it can be relied on
+  std::size_t signatures = 0;            // judged, nested ones included
   bool valid() const;                           // no finding is an error
 };
 
 // roots empty: the chain is "not checked", which is a warning; everything else is checked.
-Verdict verify_pe(const base::ByteSource& file, const std::vector<crypto::Certificate>& roots, base::Time time);
+Verdict verify_pe(const base::ByteSource& file, const std::vector<crypto::Certificate>& roots, base::Time time,
+                  Policy policy = Policy::authenticode);
+// A cabinet; one that is not signed is an error here.
+Verdict verify_cab(const base::ByteSource& file, const std::vector<crypto::Certificate>& roots, base::Time time);
 Verdict verify_catalog_signature(base::ByteView catalog_der, const std::vector<crypto::Certificate>& roots,
                                  base::Time time);
 

@@ -1,6 +1,6 @@
-// sign-speed [MIB]: signs one PE image (64 MiB) with test-signer and with osslsigncode, same RSA-3072 key, SHA-256, and
-// prints medians of 5 runs each, in turns, after one run each that only warms the page cache. `openssl dgst` is the
-// floor: what reading and hashing alone costs. Run it from a Release build on a quiet machine.
+// sign-speed [MIB] [FILES]: signs a PE image (512 MiB), with and without page hashes, and verifies it, and signs many
+// small images (500), with our programs and with osslsigncode, same RSA-3072 key, SHA-256. Prints medians of 5 runs each,
+// in turns, after one run each that only warms the page cache. Run it from a Release build on a quiet machine.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/resource.h>
@@ -11,6 +11,7 @@
 #include <charconv>
 #include <chrono>
 #include <cstdio>
+#include <filesystem>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -75,57 +76,83 @@ void must_run(const std::vector<std::string>& argv) {
   base::require(outcome.status == 0, argv[0] + ": " + outcome.output);
 }
 
+// Runs both in turns and prints one row.
+void compare(std::string_view work, const std::vector<std::string>& ours, const std::vector<std::string>& theirs,
+             const std::vector<std::filesystem::path>& outputs) {
+  std::vector<Run> our_runs;
+  std::vector<Run> their_runs;
+  for (int run = 0; run <= 5; ++run) {
+    for (const auto& output : outputs) std::filesystem::remove_all(output);   // osslsigncode does not overwrite
+    for (const auto& output : outputs)
+      if (output.filename() == "many") std::filesystem::create_directory(output);
+    const Run our = timed(ours);
+    const Run their = timed(theirs);
+    if (run == 0) continue;  // warms up
+    our_runs.push_back(our);
+    their_runs.push_back(their);
+  }
+  const Run our = medians(our_runs);
+  const Run their = medians(their_runs);
+  fmt::print("| {:<34} | {:>8.3f} | {:>8.3f} | {:>5.2f} | {:>8.1f} | {:>8.1f} |\n", work, our.wall, their.wall,
+             our.wall / their.wall, our.memory, their.memory);
+  std::fflush(stdout);
+}
+
+std::size_t number(const char* text, std::size_t most) {
+  std::size_t value = 0;
+  const std::string_view digits = text;
+  if (std::from_chars(digits.begin(), digits.end(), value).ptr != digits.end() || value > most) return 0;
+  return value;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  std::size_t mebibytes = 64;
-  const std::string_view size = argc > 1 ? argv[1] : "64";
-  if (argc > 2 || std::from_chars(size.begin(), size.end(), mebibytes).ptr != size.end() || mebibytes == 0 ||
-      mebibytes > 1024) {
-    fmt::print(stderr, "usage: sign-speed [MIB]   (1 to 1024)\n");
+  const std::size_t mebibytes = argc > 1 ? number(argv[1], 1024) : 512;
+  const std::size_t files = argc > 2 ? number(argv[2], 5000) : 500;
+  if (argc > 3 || mebibytes == 0 || files == 0) {
+    fmt::print(stderr, "usage: sign-speed [MIB [FILES]]   (1 to 1024, 1 to 5000)\n");
     return 2;
   }
   const tests::TempDir dir;
   const auto file = [&](std::string_view name) { return (dir / name).string(); };
   must_run({"openssl", "req", "-x509", "-newkey", "rsa:3072", "-nodes", "-keyout", file("key.pem"), "-out",
-            file("cert.pem"), "-subj", "/CN=Benchmark", "-days", "10", "-addext", "extendedKeyUsage=codeSigning"});
+            file("cert.pem"), "-subj", "/CN=Benchmark", "-days", "10", "-addext", "extendedKeyUsage=codeSigning",
+            "-addext", "keyUsage=critical,digitalSignature,keyCertSign"});
   tests::write_file(dir / "in.sys", tests::driver_of_size(mebibytes << 20));
-
-  const std::vector<std::string> ours = {std::string(COLDSEAL_BIN_DIR) + "/test-signer",
-                                         "--key",
-                                         file("key.pem"),
-                                         "--cert",
-                                         file("cert.pem"),
-                                         "--in",
-                                         file("in.sys"),
-                                         "--out",
-                                         file("ours.sys")};
-  const std::vector<std::string> theirs = {"osslsigncode", "sign",          "-certs", file("cert.pem"),
-                                           "-key",         file("key.pem"), "-h",     "sha256",
-                                           "-in",          file("in.sys"),  "-out",   file("theirs.sys")};
-  const std::vector<std::string> floor = {"openssl", "dgst", "-sha256", file("in.sys")};
-  std::vector<Run> our_runs;
-  std::vector<Run> their_runs;
-  std::vector<Run> floor_runs;
-  for (int run = 0; run <= 5; ++run) {
-    std::filesystem::remove(dir / "theirs.sys");  // osslsigncode does not overwrite
-    std::filesystem::remove(dir / "ours.sys");
-    const Run our = timed(ours);
-    const Run their = timed(theirs);
-    const Run least = timed(floor);
-    if (run == 0) continue;  // warms up
-    our_runs.push_back(our);
-    their_runs.push_back(their);
-    floor_runs.push_back(least);
-  }
-  fmt::print("signing a PE image of {} MiB, RSA-3072, SHA-256, medians of 5\n", mebibytes);
-  fmt::print("{:<14} {:>9} {:>9} {:>12}\n", "", "wall s", "CPU s", "peak RSS MiB");
-  const auto row = [](std::string_view name, const Run& run) {
-    fmt::print("{:<14} {:>9.3f} {:>9.3f} {:>12.1f}\n", name, run.wall, run.user, run.memory);
+  const std::string bin = COLDSEAL_BIN_DIR;
+  const std::vector<std::string> our_keys = {bin + "/test-signer", "--key", file("key.pem"), "--cert", file("cert.pem")};
+  const std::vector<std::string> their_keys = {"osslsigncode", "sign", "-certs", file("cert.pem"), "-key",
+                                               file("key.pem"), "-h",  "sha256"};
+  const auto with = [](std::vector<std::string> command, const std::vector<std::string>& more) {
+    command.insert(command.end(), more.begin(), more.end());
+    return command;
   };
-  row("test-signer", medians(our_runs));
-  row("osslsigncode", medians(their_runs));
-  row("openssl dgst", medians(floor_runs));
-  fmt::print("wall time, test-signer to osslsigncode: {:.2f}\n", medians(our_runs).wall / medians(their_runs).wall);
+  fmt::print("RSA-3072, SHA-256, page cache warm, medians of 5\n");
+  fmt::print("| {:<34} | {:>8} | {:>8} | {:>5} | {:>8} | {:>8} |\n", "work", "ours s", "theirs s", "ratio", "ours MiB",
+             "theirs");
+  fmt::print("|---|---|---|---|---|---|\n");
+  const std::vector<std::filesystem::path> outputs = {dir / "ours.sys", dir / "theirs.sys"};
+  const std::vector<std::string> our_files = {"--in", file("in.sys"), "--out", file("ours.sys")};
+  const std::vector<std::string> their_files = {"-in", file("in.sys"), "-out", file("theirs.sys")};
+  compare(fmt::format("sign {} MiB", mebibytes), with(our_keys, our_files), with(their_keys, their_files), outputs);
+  compare(fmt::format("verify {} MiB", mebibytes),
+          {bin + "/coldseal", "verify", file("theirs.sys"), "--trust", file("cert.pem")},
+          {"osslsigncode", "verify", "-CAfile", file("cert.pem"), "-in", file("theirs.sys")}, {});
+  compare(fmt::format("sign {} MiB with page hashes", mebibytes), with(our_keys, with({"--page-hashes"}, our_files)),
+          with(their_keys, with({"-ph"}, their_files)), outputs);
+
+  tests::write_file(dir / "small.sys", tests::driver_of_size(64 << 10));
+  std::vector<std::string> batch = with(our_keys, {"--out-dir", file("many"), "--in"});
+  std::filesystem::create_directory(dir / "small");
+  for (std::size_t i = 0; i < files; ++i) {
+    const std::string name = fmt::format("small/f{}.sys", i);
+    std::filesystem::copy_file(dir / "small.sys", dir / name);
+    batch.push_back(file(name));
+  }
+  const std::string loop = fmt::format("mkdir {0} && for f in {1}/*; do osslsigncode sign -certs {2} -key {3} -h sha256 -in $f -out "
+                     "{0}/$(basename $f) || exit 1; done",
+                     file("theirs"), file("small"), file("cert.pem"), file("key.pem"));
+  compare(fmt::format("sign {} images of 64 KiB", files), batch, {"sh", "-c", loop}, {dir / "many", dir / "theirs"});
   return 0;
 }

@@ -51,6 +51,12 @@ base::Result<void> OutputFile::write(base::ByteView bytes) {
   return {};
 }
 
+base::Result<void> OutputFile::overwrite(std::uint64_t offset, base::ByteView bytes) {
+  const ssize_t count = ::pwrite(descriptor_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+  if (count < 0 || static_cast<std::size_t>(count) != bytes.size()) return io_error(file_);
+  return {};
+}
+
 base::Result<void> OutputFile::commit() {
   if (::close(std::exchange(descriptor_, -1)) != 0) return io_error(file_);
   if (::rename(part_.c_str(), file_.c_str()) != 0) return io_error(file_);

@@ -8,7 +8,7 @@
 
 namespace tests {
 
-class OutputFile final : public base::ByteSink {
+class OutputFile final : public base::PatchableSink {
  public:
   // Opens a temporary file beside `file`; it is removed again unless commit() succeeds.
   static base::Result<OutputFile> create(const std::filesystem::path& file);
@@ -16,6 +16,7 @@ class OutputFile final : public base::ByteSink {
   OutputFile& operator=(OutputFile&&) = delete;
   ~OutputFile() override;
   base::Result<void> write(base::ByteView bytes) override;
+  base::Result<void> overwrite(std::uint64_t offset, base::ByteView bytes) override;
   base::Result<void> commit();  // gives the file its name, replacing an old one
 
  private:

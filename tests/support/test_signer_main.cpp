@@ -1,19 +1,26 @@
-// test-signer: signs PE images and catalogs with a key file, through the same code the appliance signs with. For tests
+// test-signer: signs PE images, cabinets and catalogs with a key file, through the same code the appliance signs with. For tests
 // and benchmarks; it is not installed. Exit status: 0 signed, 1 refused, 2 wrong command or unreadable input.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
 #include <filesystem>
+#include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "crypto/base/limits.hpp"
 #include "crypto/certificate.hpp"
+#include "crypto/cms/signature_edit.hpp"
 #include "crypto/cms/signed_data.hpp"
+#include "crypto/der/reader.hpp"
 #include "crypto/formats/authenticode.hpp"
+#include "crypto/formats/cab_file.hpp"
 #include "crypto/formats/pe_image.hpp"
+#include "tests/support/osslsigncode_form.hpp"
 #include "tests/support/output_file.hpp"
 #include "tests/support/software_key.hpp"
 #include "usb/files/file_source.hpp"
@@ -38,6 +45,7 @@ struct Setup {
   tests::SoftwareKey key;
   crypto::SigningIdentity identity;
   crypto::DigestAlgorithm algorithm;
+  std::optional<base::Time> signing_time;   // form osslsigncode
 };
 
 Result<std::string> text_of(const std::string& file) {
@@ -64,12 +72,18 @@ Result<crypto::DigestAlgorithm> algorithm_named(const std::string& name) {
 }
 
 Result<Setup> set_up(const Options& options) {
-  if (options.page_hashes) return fail(Errc::usage, "--page-hashes is not supported yet");
-  if (options.append) return fail(Errc::usage, "--append is not supported yet");
-  if (options.form != "signtool")
-    return fail(Errc::usage, "--form " + options.form + " is not supported yet, only signtool");
-  if (!options.signing_time.empty())
-    return fail(Errc::usage, "--signing-time is not supported yet: form signtool has no time");
+  if (options.form != "signtool" && options.form != "osslsigncode")
+    return fail(Errc::usage, "--form " + options.form + ": signtool or osslsigncode wanted");
+  std::optional<base::Time> signing_time;
+  if (options.form == "signtool" && !options.signing_time.empty())
+    return fail(Errc::usage, "--signing-time: form signtool has no time");
+  if (options.form == "osslsigncode") {
+    if (options.signing_time.empty()) return fail(Errc::usage, "--form osslsigncode: --signing-time is wanted");
+    if (!options.attributes.description.empty() || !options.attributes.url.empty())
+      return fail(Errc::usage, "--form osslsigncode: without description and URL only");
+    signing_time = TRY(base::within("--signing-time", base::time_from_argument(options.signing_time)));
+  }
+  if (options.append && options.replace) return fail(Errc::usage, "--append and --replace exclude each other");
   if (options.in.size() > 1 && options.out_dir.empty()) return fail(Errc::usage, "several --in files need --out-dir");
   if (options.out.empty() == options.out_dir.empty()) return fail(Errc::usage, "either --out or --out-dir is wanted");
   const crypto::DigestAlgorithm algorithm = TRY(algorithm_named(options.digest));
@@ -83,35 +97,85 @@ Result<Setup> set_up(const Options& options) {
   tests::SoftwareKey key = TRY(base::within(options.key, tests::SoftwareKey::from_pem(pem)));
   const crypto::PublicKey public_key = TRY(crypto::PublicKey::parse(key.public_key_der()));
   crypto::SigningIdentity identity = TRY(crypto::SigningIdentity::assemble(chain, public_key));
-  return Setup{std::move(key), std::move(identity), algorithm};
+  return Setup{std::move(key), std::move(identity), algorithm, signing_time};
 }
 
 Result<base::Bytes> signature_over(const cms::Content& content, const Options& options, Setup& setup) {
+  if (setup.signing_time)
+    return tests::sign_like_osslsigncode(content, setup.identity, setup.algorithm, *setup.signing_time, setup.key);
   const cms::UnsignedData data =
       TRY(cms::UnsignedData::prepare(content, options.attributes, setup.identity, setup.algorithm));
   const base::Bytes signature = TRY(setup.key.sign(data.to_be_signed()));
   return data.with_signature(signature);
 }
 
+cms::Content content_for(const formats::PeMeasurement& measurement, const Options& options, const Setup& setup) {
+  const crypto::Digest& digest = measurement.digest(setup.algorithm);
+  std::optional<formats::PageHashes> pages;
+  if (options.page_hashes)
+    pages = formats::PageHashes{formats::PageHashVersion::v2, measurement.page_hashes(formats::PageHashVersion::v2)};
+  if (setup.signing_time) return tests::pe_content_like_osslsigncode(digest, pages);
+  return pages ? formats::pe_content(digest, *pages) : formats::pe_content(digest);
+}
+
+// The first signature of a signed image with the new one nested in it.
+Result<base::Bytes> appended(const base::ByteSource& file, const formats::PeImage& image, base::Bytes signed_data) {
+  const std::vector<formats::WinCertificate> table = TRY(image.certificates(file));
+  if (table.size() != 1 || table.front().type != formats::WinCertificate::kPkcsSignedData)
+    return fail(Errc::refused, "certificate table with one signature wanted, to nest another in it");
+  std::vector<base::Bytes> nested = TRY(cms::nested_signatures(table.front().der));
+  nested.push_back(std::move(signed_data));
+  return cms::with_nested_signatures(table.front().der, nested);
+}
+
+// Reads the image once: digest, page hashes, checksum and the copy come from the same pass.
 Result<void> sign_pe(const base::ByteSource& file, const std::string& out, const Options& options, Setup& setup) {
   const formats::PeImage image = TRY(formats::PeImage::parse(file));
-  if (image.is_signed() && !options.replace)
-    return fail(Errc::refused, "is signed already; --replace puts the new signature in place of the old one");
-  const crypto::DigestAlgorithm wanted[] = {setup.algorithm};
-  const formats::PeMeasurement measurement = TRY(image.measure(file, wanted));
-  const base::Bytes signed_data =
-      TRY(signature_over(formats::pe_content(measurement.digest(setup.algorithm)), options, setup));
+  if (image.is_signed() && !options.replace && !options.append)
+    return fail(Errc::refused, "is signed already; --replace puts the new signature in place of the old one, --append "
+                               "nests it");
+  if (!image.is_signed() && options.append) return fail(Errc::refused, "is not signed: nothing to append to");
   tests::OutputFile output = TRY(tests::OutputFile::create(out));
-  TRY(formats::write_signed(file, image, measurement, signed_data, output));
+  const crypto::DigestAlgorithm algorithms[] = {setup.algorithm};
+  formats::PeMeasuring wanted;
+  wanted.algorithms = algorithms;
+  wanted.page_hashes_v2 = options.page_hashes;
+  wanted.copy_to = &output;
+  const formats::PeMeasurement measurement = TRY(image.measure(file, wanted));
+  base::Bytes signed_data = TRY(signature_over(content_for(measurement, options, setup), options, setup));
+  if (options.append) signed_data = TRY(appended(file, image, std::move(signed_data)));
+  TRY(formats::finish_signed(image, measurement, signed_data, output));
+  return output.commit();
+}
+
+Result<void> sign_cab(const base::ByteSource& file, const std::string& out, const Options& options, Setup& setup) {
+  if (options.page_hashes) return fail(Errc::usage, "--page-hashes: cabinets have none");
+  const formats::CabFile cab = TRY(formats::CabFile::parse(file));
+  if (cab.is_signed() && !options.replace && !options.append)
+    return fail(Errc::refused, "is signed already; --replace puts the new signature in place of the old one, --append "
+                               "nests it");
+  if (!cab.is_signed() && options.append) return fail(Errc::refused, "is not signed: nothing to append to");
+  const crypto::Digest digest = TRY(cab.digest(file, setup.algorithm));
+  base::Bytes signed_data = TRY(signature_over(
+      setup.signing_time ? tests::cab_content_like_osslsigncode(digest) : formats::cab_content(digest), options, setup));
+  if (options.append) {
+    const base::Bytes area = TRY(cab.signature(file));
+    const der::Element primary = TRY(der::Reader(area).expect_element(der::kSequence));
+    std::vector<base::Bytes> nested = TRY(cms::nested_signatures(primary.whole));
+    nested.push_back(std::move(signed_data));
+    signed_data = TRY(cms::with_nested_signatures(primary.whole, nested));
+  }
+  tests::OutputFile output = TRY(tests::OutputFile::create(out));
+  TRY(cab.write_signed(file, signed_data, output));
   return output.commit();
 }
 
 Result<void> sign_catalog(const base::ByteSource& file, const std::string& out, const Options& options, Setup& setup) {
   const base::Bytes der = TRY(base::read_all(file, base::limits::kCatalogBytes));
-  const cms::SignedData catalog = TRY(base::within("neither a PE image nor a catalog", cms::SignedData::parse(der)));
+  const cms::SignedData catalog = TRY(base::within("neither a PE image, a cabinet nor a catalog", cms::SignedData::parse(der)));
   if (!(catalog.content_type() == der::oids::kCertificateTrustList))
     return fail(Errc::malformed,
-                "neither a PE image nor a catalog: its content is " + der::dotted(catalog.content_type()));
+                "neither a PE image, a cabinet nor a catalog: its content is " + der::dotted(catalog.content_type()));
   if (!catalog.signers().empty() && !options.replace)
     return fail(Errc::refused, "is signed already; --replace puts the new signature in place of the old one");
   const cms::Content content{der::oids::kCertificateTrustList, base::to_bytes(catalog.content_der())};
@@ -124,6 +188,8 @@ Result<void> sign_catalog(const base::ByteSource& file, const std::string& out, 
 Result<void> sign_file(const std::string& in, const std::string& out, const Options& options, Setup& setup) {
   const usb::FileSource file = TRY(usb::FileSource::open(in));
   const bool is_pe = TRY(base::within(in, formats::looks_like_pe(file)));
+  const bool is_cab = TRY(base::within(in, formats::looks_like_cab(file)));
+  if (is_cab) return base::within(in, sign_cab(file, out, options, setup));
   return base::within(in, is_pe ? sign_pe(file, out, options, setup) : sign_catalog(file, out, options, setup));
 }
 
@@ -160,18 +226,31 @@ int run(const Options& options) {
                     setup.error().code() == Errc::refused || setup.error().code() == Errc::mismatch ? 1 : 2);
   const auto outputs = output_names(options);
   if (!outputs) return complain(outputs.error(), 2);
-  int status = 0;
-  for (std::size_t i = 0; i < options.in.size(); ++i)
-    if (const auto done = sign_file(options.in[i], (*outputs)[i], options, *setup); !done)
-      status = std::max(status, complain(done.error(), exit_status(done.error().code())));
-  return status;
+  // Each thread has a key of its own: mbedTLS keys are not to be shared.
+  std::vector<int> statuses(options.in.size(), 0);
+  std::atomic<std::size_t> next = 0;
+  const auto work = [&](Setup& own) {
+    for (std::size_t i = next++; i < options.in.size(); i = next++)
+      if (const auto done = sign_file(options.in[i], (*outputs)[i], options, own); !done)
+        statuses[i] = complain(done.error(), exit_status(done.error().code()));
+  };
+  if (options.in.size() < 8 || std::thread::hardware_concurrency() < 2) {
+    work(*setup);
+  } else {
+    Result<Setup> second = set_up(options);
+    if (!second) return complain(second.error(), 2);
+    std::thread beside([&] { work(*second); });
+    work(*setup);
+    beside.join();
+  }
+  return *std::ranges::max_element(statuses);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   Options options;
-  CLI::App app("Signs PE images and catalogs with a key file. For tests only.", "test-signer");
+  CLI::App app("Signs PE images, cabinets and catalogs with a key file. For tests only.", "test-signer");
   app.add_option("--key", options.key, "private key, PEM without pass phrase")->required();
   app.add_option("--cert", options.certificate, "its certificate, PEM or DER; a chain may follow in the same file")
       ->required();
@@ -183,8 +262,8 @@ int main(int argc, char** argv) {
   app.add_option("--in", options.in, "file to sign")->required();
   app.add_option("--out", options.out, "signed file");
   app.add_option("--out-dir", options.out_dir, "folder for the signed files, under their own names");
-  app.add_option("--form", options.form, "whose form of signature");
-  app.add_option("--signing-time", options.signing_time, "not in form signtool");
+  app.add_option("--form", options.form, "whose form of signature: signtool (default) or osslsigncode");
+  app.add_option("--signing-time", options.signing_time, "for form osslsigncode: its signing time");
   app.add_flag("--replace", options.replace, "replace an existing signature");
   app.add_flag("--append", options.append, "add a nested signature");
   app.add_flag("--page-hashes", options.page_hashes, "sign digests of every page");

@@ -44,6 +44,37 @@ TEST(Digest, FastAndPlainSha256AgreeForEveryLength) {
         << size;
 }
 
+std::string hex_through(crypto::HashPath path, std::string_view text) {
+  crypto::Hasher hasher(DigestAlgorithm::sha256, path);
+  return std::move(hasher.update(base::as_bytes(text))).finish().hex();
+}
+
+TEST(Digest, IsThatOfTheStandardsExamplesOnBothPaths) {  // FIPS 180-2, appendix B
+  const bool is_fast = base::has_sha256_instructions();
+  if (!is_fast) std::puts("this processor has no SHA instructions: only mbedTLS was tested");
+  for (const crypto::HashPath path : {crypto::HashPath::fastest, crypto::HashPath::portable}) {
+    EXPECT_EQ(hex_through(path, "abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    EXPECT_EQ(hex_through(path, "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq"),
+              "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
+    EXPECT_EQ(hex_through(path, std::string(1000000, 'a')),
+              "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+    const auto two = crypto::sha256_of_two(base::as_bytes("abc"), base::as_bytes("bca"), path);
+    EXPECT_EQ(two[0].hex(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  }
+}
+
+TEST(Digest, OfTwoMessagesAtOnceIsThatOfEachForEveryLength) {
+  const Bytes a = pattern(300);
+  Bytes b = a;
+  for (std::uint8_t& octet : b) octet = static_cast<std::uint8_t>(octet * 3 + 1);
+  for (std::size_t size = 0; size <= a.size(); ++size)
+    for (const crypto::HashPath path : {crypto::HashPath::fastest, crypto::HashPath::portable}) {
+      const auto two = crypto::sha256_of_two(ByteView(a).first(size), ByteView(b).first(size), path);
+      ASSERT_EQ(two[0].hex(), base::hex(tests::plain_sha256(ByteView(a).first(size)))) << size;
+      ASSERT_EQ(two[1].hex(), base::hex(tests::plain_sha256(ByteView(b).first(size)))) << size;
+    }
+}
+
 TEST(Digest, DoesNotDependOnHowTheInputIsCut) {
   const Bytes all = pattern(517);
   const Digest whole = crypto::sha256(all);

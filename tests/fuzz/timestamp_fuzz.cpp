@@ -1,0 +1,18 @@
+// Replies of timestamp authorities, queries, and tokens, from any bytes.
+#include <cstddef>
+#include <cstdint>
+
+#include "crypto/timestamp.hpp"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const base::ByteView bytes(data, size);
+  if (const auto token = crypto::token_of_reply(bytes))
+    if (const auto parsed = crypto::TimestampToken::parse(*token)) (void)parsed->chain({});
+  if (const auto parsed = crypto::TimestampToken::parse(bytes)) (void)parsed->chain({});
+  if (const auto query = crypto::TimestampQuery::parse(bytes)) {
+    // What parses has the same meaning written again.
+    const auto again = crypto::TimestampQuery::parse(crypto::timestamp_query(query->imprint, {}));
+    base::require(again.has_value() && again->imprint == query->imprint, "a query changed when written again");
+  }
+  return 0;
+}
