@@ -10,6 +10,7 @@
 #include "crypto/base/limits.hpp"
 #include "crypto/formats/authenticode.hpp"
 #include "crypto/formats/catalog.hpp"
+#include "crypto/package/catalog_content.hpp"
 #include "usb/files/file_source.hpp"
 #include "usb/files/safe_write.hpp"
 #include "usb/wire/package_path.hpp"
@@ -50,19 +51,24 @@ Result<MeasuredFile> measure(const SpooledRequest& spooled, const wire::FileEntr
   return MeasuredFile{digests, std::move(image), std::move(measurement)};
 }
 
-Result<base::Bytes> encode_catalog(const package::PlannedCatalog& planned, const wire::Request& request,
+// Of the inspector's plan only strings go in, held against the request: catalog_content() refuses OSes that were not asked for.
+// A plan that leaves files out, or names others, shows in the members that officers see.
+Result<base::Bytes> encode_catalog(const package::PlannedCatalog& planned, const SpooledRequest& spooled,
                                    const std::map<std::string, MeasuredFile>& measured) {
-  formats::CatalogContent content;
+  const wire::Request& request = spooled.request;
+  const auto digests_of = [&](const std::string& path, formats::MemberPageHashes wanted) -> Result<formats::MemberDigests> {
+    const auto file = measured.find(path);
+    if (file == measured.end()) return fail(Errc::refused, "the member is not a file of the request");
+    if (wanted == formats::MemberPageHashes::none || !file->second.image) return *file->second.digests;
+    const usb::FileSource source = TRY(usb::FileSource::open(spooled.file(path)));
+    const formats::MemberDigests with_pages = TRY(formats::member_digests(source, wanted));
+    if (with_pages.sha256 != file->second.digests->sha256) return fail(Errc::mismatch, "the file changed while it was read");
+    return with_pages;
+  };
+  const std::vector<const package::OsTarget*> targets = TRY(package::os_targets_from_names(request.os_targets));
+  formats::CatalogContent content = TRY(package::catalog_content(planned, targets, digests_of));
   content.list_identifier = request.list_identifier(planned.path);
   content.this_update = request.created;
-  content.os = planned.os;
-  content.hardware_ids = planned.hardware_ids;
-  for (const package::PlannedMember& member : planned.members) {
-    const auto file = measured.find(member.path);
-    if (file == measured.end())
-      return fail(Errc::refused, fmt::format("member \"{}\" is not a file of the request", base::printable(member.path)));
-    content.members.push_back({member.file, member.os_attr, *file->second.digests});
-  }
   if (content.members.empty()) return fail(Errc::refused, "the catalog would have no members");
   return formats::encode_ctl(content);
 }
@@ -146,7 +152,7 @@ Result<SigningPlan> SigningPlan::make(const SpooledRequest& spooled, const packa
 
   TRY(expect_catalog_paths(catalogs, request));
   for (const package::PlannedCatalog* planned : catalogs) {
-    base::Bytes list = TRY(base::within(planned->path, encode_catalog(*planned, request, measured)));
+    base::Bytes list = TRY(base::within(planned->path, encode_catalog(*planned, spooled, measured)));
     cms::UnsignedData data = TRY(base::within(
         planned->path, cms::UnsignedData::prepare({der::oids::kCertificateTrustList, std::move(list)}, {}, identity)));
     add({planned->path, std::move(data), {}, {}});

@@ -173,9 +173,9 @@ TEST_F(BadRequest, ManifestsThatAreNotASubmittersAreRefused) {
     expect_refused(profile, "no profile \"golden\"");
   }
   {
-    ForgedRequest old = forge();
-    old.sign_payload(old.payload_with("10_X64", "7_X64"));
-    expect_refused(old, "7_X64");
+    ForgedRequest unknown = forge();
+    unknown.sign_payload(unknown.payload_with("10_X64", "10_X46"));
+    expect_refused(unknown, "10_X46");
   }
   expect_goes_on();
 }

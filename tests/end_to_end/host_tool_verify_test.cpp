@@ -156,6 +156,17 @@ TEST_F(Verify, RefusesAChangedImageAndAChangedCatalogMember) {
   EXPECT_NE(missing.output.find("catalog.file-missing"), std::string::npos) << missing.output;
 }
 
+TEST_F(Verify, RefusesAFileThatTheInfInstallsAndNoCatalogLists) {
+  fs::create_directory(folder_ / "bare");
+  fs::copy_file(files() / "driver.cat", folder_ / "bare/driver.cat");
+  fs::copy_file(files() / "driver.inf", folder_ / "bare/driver.inf");
+  // By its name the INF installs it, and its own signature is good; but it is another image than the catalog's.
+  write_file(folder_ / "bare/coldsample.sys", vendor_.sign_pe(read_file(fs::path(COLDSEAL_SAMPLE_DIR) / "coldsample.exe")));
+  const Finished verdict = run({program("coldseal"), "verify", folder_ / "bare", "--trust", folder_ / "trust", "--at", "2026-06-01T00:00:00Z"});
+  EXPECT_EQ(verdict.status, 1) << verdict.output;
+  EXPECT_NE(verdict.output.find("catalog.installed-file-not-covered"), std::string::npos) << verdict.output;
+}
+
 TEST_F(Verify, RefusesACatalogThatIsNoneOrIsBroken) {
   change_a_byte(files() / "driver.cat", read_file(files() / "driver.cat").size() - 1);   // in the signature
   EXPECT_EQ(verify().status, 1);
