@@ -90,7 +90,7 @@ std::string_view member_kind_guid(MemberKind kind) {
     case MemberKind::flat:
       return "{DE351A42-8E59-11D0-8C47-00C04FC295EE}";
   }
-  base::stop("no such member kind", std::source_location::current());
+  base::stop("no such member kind");
 }
 
 Result<MemberDigests> member_digests(const base::ByteSource& file, MemberPageHashes wanted) {
