@@ -12,6 +12,7 @@
 #include <functional>
 #include <utility>
 
+#include "crypto/base/limits.hpp"
 #include "usb/files/file_source.hpp"
 #include "usb/files/safe_write.hpp"
 
@@ -43,15 +44,19 @@ Result<std::uint64_t> for_each_line(const base::ByteSource& source,
                                     const std::function<Result<void>(std::string_view)>& use) {
   std::string pending;
   std::uint64_t whole = 0;
+  std::uint64_t lines = 0;
   TRY(base::for_each_piece(source, 0, source.size(), [&](base::ByteView piece) -> Result<void> {
     pending += base::as_text(piece);
     std::size_t at = 0;
     for (std::size_t end = pending.find('\n'); end != std::string::npos; end = pending.find('\n', at)) {
       TRY(use(std::string_view(pending).substr(at, end - at)));
+      ++lines;
       whole += end + 1 - at;
       at = end + 1;
     }
     pending.erase(0, at);
+    if (pending.size() > base::limits::kAuditLineBytes)
+      return fail(Errc::too_large, fmt::format("line {}: over {} bytes without an end", lines + 1, base::limits::kAuditLineBytes));
     return {};
   }));
   return whole;
@@ -107,15 +112,16 @@ Result<AuditLog::Opened> AuditLog::open(const std::filesystem::path& file, const
   return opened;
 }
 
+base::Time AuditLog::now() const { return std::max(clock_->now(), chain_.last_at()); }
+
 Result<AuditLine> AuditLog::append(AuditEvent event, const std::string& request,
                                    const std::map<std::string, std::string>& data) {
   transparency::AuditChain next = chain_;
-  const base::Time at = std::max(clock_->now(), chain_.last_at());
-  const std::string text = TRY(next.append(at, event, request, data));
+  const std::string text = TRY(next.append(now(), event, request, data));
   if (auto written = write_whole(descriptor_, text + "\n"); !written) {
     // What did reach the disk must not stand there as half a line before the next one.
     if (ftruncate(descriptor_, static_cast<off_t>(size_)) != 0)
-      base::stop("the audit log could neither be written nor restored", std::source_location::current());
+      base::stop("the audit log could neither be written nor restored");
     return tl::unexpected<base::Error>(written.error());
   }
   transparency::AuditChain check = chain_;

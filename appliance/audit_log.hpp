@@ -23,8 +23,9 @@ class AuditLog {
   AuditLog& operator=(AuditLog&& other) noexcept;
   ~AuditLog();
 
-  // On disk when this returns. After an error nothing was recorded, and the step must not be taken. The line's time is
-  // never before the last one's: where the clock was set back, the last time is repeated.
+  // The appliance's time: never before the last line's. Where the clock was set back, the last time is repeated.
+  base::Time now() const;
+  // On disk when this returns, with that time. After an error nothing was recorded, and the step must not be taken.
   base::Result<transparency::AuditLine> append(transparency::AuditEvent event, const std::string& request,
                                                const std::map<std::string, std::string>& data);
   std::uint64_t lines() const { return chain_.lines(); }

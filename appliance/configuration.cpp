@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <initializer_list>
 
+#include "crypto/base/byte_writer.hpp"
 #include "crypto/base/limits.hpp"
 #include "crypto/base/text.hpp"
 #include "usb/files/safe_write.hpp"
@@ -64,16 +65,27 @@ Result<Profile> parse_profile(const toml::table& table) {
   TRY(expect_only(table, where, {"name", "key_class", "operations", "submitters"}));
   profile.key_class = TRY(name_at(table, where, "key_class"));
   profile.submitters = TRY(list_at(table, where, "submitters"));
+  for (const std::string& submitter : profile.submitters)
+    if (!is_plain_name(submitter))
+      return fail(Errc::malformed, fmt::format("{}: submitter \"{}\": lower-case letters, digits, - and _ only", where,
+                                               base::printable(submitter)));
   const std::vector<std::string> operations = TRY(list_at(table, where, "operations"));
-  for (const std::string& operation : operations)
-    profile.operations.push_back(TRY(base::within(where, wire::operation_from_name(operation))));
+  for (const std::string& name : operations) {
+    const wire::Operation operation = TRY(base::within(where, wire::operation_from_name(name)));
+    if (std::find(profile.operations.begin(), profile.operations.end(), operation) != profile.operations.end())
+      return fail(Errc::malformed, fmt::format("{}: operation \"{}\" is there twice", where, name));
+    profile.operations.push_back(operation);
+  }
   return profile;
 }
 
 Result<std::vector<Submitter>> load_submitters(const Layout& layout) {
   std::vector<Submitter> submitters;
   std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(layout.submitters(), error)) {
+  std::filesystem::directory_iterator entries(layout.submitters(), error);
+  if (error && error != std::errc::no_such_file_or_directory)
+    return fail(Errc::io, fmt::format("{}: {}", layout.submitters().string(), error.message()));
+  for (const auto& entry : entries) {
     const std::string name = entry.path().stem().string();
     if (entry.path().extension() != ".pem" || !is_plain_name(name)) continue;
     const base::Bytes pem = TRY(usb::read_file(entry.path(), base::limits::kPemBytes));
@@ -81,10 +93,27 @@ Result<std::vector<Submitter>> load_submitters(const Layout& layout) {
     submitters.push_back({name, std::move(key)});
   }
   std::sort(submitters.begin(), submitters.end(), [](const Submitter& a, const Submitter& b) { return a.name < b.name; });
+  for (auto a = submitters.begin(); a != submitters.end(); ++a)
+    for (auto b = a + 1; b != submitters.end(); ++b)
+      if (a->key == b->key)
+        return fail(Errc::malformed, fmt::format("{}: {} and {} have the same key, so nobody could tell their requests apart",
+                                                 layout.submitters().string(), a->name, b->name));
   return submitters;
 }
 
 }  // namespace
+
+crypto::Digest profile_digest(const Profile& profile, const std::vector<crypto::Certificate>& chain) {
+  base::ByteWriter text;
+  text.put_counted(base::as_bytes(profile.name)).put_counted(base::as_bytes(profile.key_class));
+  for (const wire::Operation operation : profile.operations)
+    text.put_counted(base::as_bytes(wire::operation_name(operation)));
+  text.put_counted({});
+  for (const std::string& submitter : profile.submitters) text.put_counted(base::as_bytes(submitter));
+  text.put_counted({});
+  for (const crypto::Certificate& certificate : chain) text.put_counted(certificate.fingerprint().bytes());
+  return crypto::sha256(text.bytes());
+}
 
 bool is_plain_name(std::string_view name) {
   return !name.empty() && name.size() <= base::limits::kNameBytes &&
@@ -124,8 +153,11 @@ Result<Configuration> Configuration::parse(std::string_view text) {
 
 Result<Configuration> Configuration::load(const Layout& layout) {
   const std::string file = layout.configuration().string();
-  const base::Bytes text = TRY(usb::read_file(file, kConfigurationBytes));
-  Configuration configuration = TRY(base::within(file, parse(base::as_text(text))));
+  const Result<base::Bytes> text = usb::read_file(file, kConfigurationBytes);
+  if (!text && text.error().code() == Errc::not_found)
+    return fail(Errc::not_found, text.error().text() + "; docs/administrators-handbook.md says what belongs into it");
+  if (!text) return tl::unexpected<base::Error>(text.error());
+  Configuration configuration = TRY(base::within(file, parse(base::as_text(*text))));
   configuration.submitters = TRY(load_submitters(layout));
   return configuration;
 }

@@ -19,6 +19,7 @@
 
 #include "appliance/layout.hpp"
 #include "crypto/base/result.hpp"
+#include "crypto/certificate.hpp"
 #include "crypto/digest.hpp"
 #include "crypto/verify_signature.hpp"
 #include "usb/wire/request.hpp"
@@ -31,6 +32,10 @@ struct Profile {
   std::vector<wire::Operation> operations;
   std::vector<std::string> submitters;
 };
+
+// What decides how a request is signed, as one value: the profile's settings and the certificate chain. It is part of the
+// signing set, so that a change of either after the inspection is noticed before anybody approves.
+crypto::Digest profile_digest(const Profile& profile, const std::vector<crypto::Certificate>& chain);
 
 struct Submitter {
   std::string name;

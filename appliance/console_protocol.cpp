@@ -244,7 +244,8 @@ Result<ConsoleAnswer> take_answer(ByteReader& in) {
     case Kind::refusal: {
       std::string text = TRY(take_text(in));
       const std::uint8_t is_over = TRY(in.u8());
-      return ConsoleAnswer(Refusal{std::move(text), is_over != 0});
+      if (is_over > 1) return fail(Errc::malformed, fmt::format("{} for yes or no", is_over));
+      return ConsoleAnswer(Refusal{std::move(text), is_over == 1});
     }
     default:
       return fail(Errc::malformed, fmt::format("console answer of unknown kind {}", kind));

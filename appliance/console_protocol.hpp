@@ -46,7 +46,7 @@ struct Document {   // to be shown as it stands
 struct WaitingRequest {
   std::string id;
   std::string summary;   // one line
-  std::string words;     // the signing set's
+  std::string words;     // of the id: what coldseal request create showed the submitter
 };
 struct WaitingList {
   std::string banner;   // appliance, mode, what it is not

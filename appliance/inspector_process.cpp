@@ -26,6 +26,8 @@ using base::Result;
 
 namespace {
 
+constexpr rlim_t kInspectorMemory = 2ULL << 30;   // it streams what it reads; INFs and catalogs are bounded
+
 class Descriptor {
  public:
   explicit Descriptor(int number) : number_(number) {}
@@ -69,6 +71,9 @@ void limit(__rlimit_resource resource, rlim_t most) {
   (void)setrlimit(resource, &both);
 }
 
+// Whoever stops the appliance's programs stops the inspector with them; the package has nothing to do with it.
+bool is_an_order_to_stop(int signal) { return signal == SIGTERM || signal == SIGINT || signal == SIGHUP; }
+
 // Between fork and exec: async-signal-safe calls only.
 [[noreturn]] void become_inspector(int answer, char* const* arguments) {
   (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -79,6 +84,9 @@ void limit(__rlimit_resource resource, rlim_t most) {
     _exit(126);
   (void)close_range(STDERR_FILENO + 1, ~0U, 0);
   limit(RLIMIT_CPU, 300);
+#ifndef __SANITIZE_ADDRESS__   // whose shadow memory is larger than any limit
+  limit(RLIMIT_AS, kInspectorMemory);
+#endif
   limit(RLIMIT_FSIZE, 0);
   limit(RLIMIT_CORE, 0);
   limit(RLIMIT_NPROC, 0);
@@ -129,6 +137,8 @@ Result<Bytes> run_inspector(const InspectorJob& job) {
   writing.close();
   Bytes answer = TRY(read_answer(reading.get(), job.patience));
   const int status = child.wait();
+  if (WIFSIGNALED(status) && is_an_order_to_stop(WTERMSIG(status)))
+    return fail(Errc::unavailable, fmt::format("the inspector was told to stop ({})", strsignal(WTERMSIG(status))));
   if (WIFSIGNALED(status))
     return fail(Errc::refused, fmt::format("the inspector was ended by signal {} ({}): the package is not to be trusted",
                                            WTERMSIG(status), strsignal(WTERMSIG(status))));

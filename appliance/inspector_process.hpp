@@ -21,8 +21,8 @@ struct InspectorJob {
   std::chrono::seconds patience{120};
 };
 
-// The answer as it came, bounded by limits::kInspectionBytes. Errc::refused when the inspector crashed, ran out of its
-// limits or answered nothing.
+// The answer as it came, bounded by limits::kInspectionBytes. Errc::refused when the inspector crashed or ran out
+// of its limits; Errc::unavailable when it could not be run, or was told to stop.
 base::Result<base::Bytes> run_inspector(const InspectorJob& job);
 
 }  // namespace appliance

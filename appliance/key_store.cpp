@@ -28,8 +28,16 @@ Result<tpm::KeyBlob> load_blob(const std::filesystem::path& folder) {
   return blob;
 }
 
+// A key's folder appears whole or not at all: a half-written one would neither work nor make room for another.
+Result<std::filesystem::path> begin_folder(const std::filesystem::path& folder) {
+  const std::filesystem::path part = folder.string() + ".part";
+  std::error_code ignored;
+  std::filesystem::remove_all(part, ignored);
+  TRY(usb::make_folders(part));
+  return part;
+}
+
 Result<void> save_key(const std::filesystem::path& folder, const tpm::KeyBlob& blob, const crypto::PublicKey& key) {
-  TRY(usb::make_folders(folder));
   TRY(usb::write_file(folder / "key.public", blob.public_part));
   TRY(usb::write_file(folder / "key.private", blob.private_part));
   TRY(usb::write_file(folder / "key.pem", base::as_bytes(key.pem())));
@@ -76,7 +84,7 @@ std::string quorum_text(const tpm::Quorum& quorum) {
 Result<KeyClass> KeyClass::load(const Layout& layout, const std::string& name) {
   if (!is_plain_name(name)) return fail(Errc::usage, fmt::format("\"{}\" is not the name of a key class", base::printable(name)));
   const std::filesystem::path folder = layout.key_class(name);
-  if (!std::filesystem::exists(folder / "key.public"))
+  if (!is_there(folder / "key.public"))
     return fail(Errc::not_found, fmt::format("there is no key class \"{}\"; coldseal-admin provision makes one", name));
   tpm::KeyBlob blob = TRY(load_blob(folder));
   crypto::PublicKey key = TRY(load_public_key(folder));
@@ -85,7 +93,7 @@ Result<KeyClass> KeyClass::load(const Layout& layout, const std::string& name) {
   const base::Bytes name_file = TRY(usb::read_file(folder / "key.name", kBlobBytes));
   base::Bytes key_name = TRY(base::from_hex(base::trim(base::as_text(name_file))));
   KeyClass key_class{name, std::move(blob), std::move(quorum), std::move(key_name), std::move(key), {}};
-  if (std::filesystem::exists(folder / "chain.pem")) {
+  if (is_there(folder / "chain.pem")) {
     const base::Bytes pem = TRY(usb::read_file(folder / "chain.pem", base::limits::kPemBytes));
     key_class.chain = TRY(base::within((folder / "chain.pem").string(), crypto::certificates_from_pem(base::as_text(pem))));
   }
@@ -93,11 +101,11 @@ Result<KeyClass> KeyClass::load(const Layout& layout, const std::string& name) {
 }
 
 Result<void> KeyClass::save(const Layout& layout) const {
-  const std::filesystem::path folder = layout.key_class(name);
+  const std::filesystem::path folder = TRY(begin_folder(layout.key_class(name)));
   TRY(save_key(folder, blob, public_key));
   TRY(usb::write_file(folder / "key.name", base::as_bytes(base::hex(key_name))));
   TRY(usb::write_file(folder / "quorum.toml", base::as_bytes(quorum_text(quorum))));
-  return {};
+  return usb::rename_durably(folder, layout.key_class(name));
 }
 
 Result<crypto::SigningIdentity> KeyClass::identity() const {
@@ -113,7 +121,11 @@ Result<StoredReceiptKey> StoredReceiptKey::load(const Layout& layout) {
   return StoredReceiptKey{std::move(blob), std::move(key)};
 }
 
-Result<void> StoredReceiptKey::save(const Layout& layout) const { return save_key(layout.receipt_key(), blob, public_key); }
+Result<void> StoredReceiptKey::save(const Layout& layout) const {
+  const std::filesystem::path folder = TRY(begin_folder(layout.receipt_key()));
+  TRY(save_key(folder, blob, public_key));
+  return usb::rename_durably(folder, layout.receipt_key());
+}
 
 Result<void> install_chain(const Layout& layout, const std::string& name, std::string_view pem) {
   KeyClass key_class = TRY(KeyClass::load(layout, name));

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <system_error>
 
 namespace appliance {
 
@@ -33,5 +34,11 @@ class Layout {
  private:
   std::filesystem::path root_;
 };
+
+// What cannot be looked at is not there: opening it says why.
+inline bool is_there(const std::filesystem::path& path) {
+  std::error_code ignored;
+  return std::filesystem::exists(path, ignored);
+}
 
 }  // namespace appliance

@@ -19,6 +19,33 @@ std::string field(const AuditLine& line, const std::string& name) {
   return found == line.data.end() ? std::string() : found->second;
 }
 
+// In which states of its request an event may be recorded.
+std::vector<RequestState> states_before(AuditEvent event) {
+  switch (event) {
+    case AuditEvent::inspected:
+    case AuditEvent::refused:
+      return {RequestState::received};
+    case AuditEvent::review_opened:
+    case AuditEvent::approval_started:
+      return {RequestState::waiting};
+    case AuditEvent::approval_failed:
+    case AuditEvent::rejected:
+      return {RequestState::waiting, RequestState::in_approval};
+    case AuditEvent::approved_by:
+    case AuditEvent::signing:
+      return {RequestState::in_approval};
+    case AuditEvent::signed_:
+      return {RequestState::signing};
+    case AuditEvent::expired:
+    case AuditEvent::returned_to_waiting:
+      return {RequestState::in_approval, RequestState::signing};
+    case AuditEvent::delivered_to_outbox:   // a refusal, a rejection, a signature
+      return {RequestState::received, RequestState::rejected, RequestState::signing};
+    default:   // started, recovered: about no request
+      return {};
+  }
+}
+
 }  // namespace
 
 std::string_view request_state_name(RequestState state) {
@@ -31,66 +58,68 @@ std::string_view request_state_name(RequestState state) {
       return "in approval";
     case RequestState::signing:
       return "signing";
+    case RequestState::rejected:
+      return "rejected";
     case RequestState::answered:
       return "answered";
   }
   return "unknown";
 }
 
-Result<void> RequestBook::apply(const AuditLine& line) {
-  if (line.request.empty() || line.event == AuditEvent::intake_refused) return {};
-  const auto found = records_.find(line.request);
-  if (line.event == AuditEvent::received) {
-    if (found != records_.end())
-      return fail(Errc::mismatch, fmt::format("line {}: request {} is received twice", line.index + 1, line.request));
-    RequestRecord record;
-    record.id = line.request;
-    record.submitter = field(line, "submitter");
-    record.profile = field(line, "profile");
-    record.received_at = line.at;
-    records_.emplace(line.request, std::move(record));
+Result<void> RequestBook::expect_can_follow(AuditEvent event, std::string_view id) const {
+  if (id.empty() || event == AuditEvent::intake_refused) return {};
+  const RequestRecord* const known = find(id);
+  if (event == AuditEvent::received) {
+    if (known != nullptr) return fail(Errc::mismatch, fmt::format("request {} is received twice", id));
     return {};
   }
-  if (found == records_.end())
-    return fail(Errc::mismatch, fmt::format("line {}: request {} was never received", line.index + 1, line.request));
-  RequestRecord& record = found->second;
-  const auto expect = [&](std::initializer_list<RequestState> allowed) -> Result<void> {
-    if (std::find(allowed.begin(), allowed.end(), record.state) != allowed.end()) return {};
-    return fail(Errc::mismatch, fmt::format("line {}: {} cannot follow for request {}, which is {}", line.index + 1,
-                                            transparency::audit_event_name(line.event), line.request,
-                                            request_state_name(record.state)));
-  };
+  if (known == nullptr) return fail(Errc::mismatch, fmt::format("request {} was never received", id));
+  const std::vector<RequestState> allowed = states_before(event);
+  if (std::find(allowed.begin(), allowed.end(), known->state) != allowed.end()) return {};
+  return fail(Errc::mismatch, fmt::format("{} cannot follow for request {}, which is {}",
+                                          transparency::audit_event_name(event), id, request_state_name(known->state)));
+}
+
+Result<void> RequestBook::apply(const AuditLine& line) {
+  TRY(base::within(fmt::format("line {}", line.index + 1), expect_can_follow(line.event, line.request)));
+  if (line.request.empty() || line.event == AuditEvent::intake_refused) return {};
+  RequestRecord& record = records_[line.request];
   switch (line.event) {
+    case AuditEvent::received:
+      record.id = line.request;
+      record.submitter = field(line, "submitter");
+      record.profile = field(line, "profile");
+      record.received_at = line.at;
+      return {};
     case AuditEvent::inspected:
-      TRY(expect({RequestState::received}));
       record.state = RequestState::waiting;
       record.inspection_digest = field(line, "inspection");
       record.signing_set = field(line, "signing-set");
       return {};
     case AuditEvent::approval_started:
-      TRY(expect({RequestState::waiting}));
       record.state = RequestState::in_approval;
       record.approvals.clear();
       return {};
     case AuditEvent::approved_by:
-      TRY(expect({RequestState::in_approval}));
       record.approvals.push_back({field(line, "officer"), line.at});
       return {};
     case AuditEvent::signing:
-      TRY(expect({RequestState::in_approval}));
       record.state = RequestState::signing;
       return {};
     case AuditEvent::expired:
     case AuditEvent::returned_to_waiting:
-      TRY(expect({RequestState::in_approval, RequestState::signing}));
       record.state = RequestState::waiting;
       record.approvals.clear();
+      return {};
+    case AuditEvent::rejected:
+      record.state = RequestState::rejected;
+      record.rejection = RecordedRejection{field(line, "officer"), field(line, "reason"), line.at};
       return {};
     case AuditEvent::delivered_to_outbox:
       record.state = RequestState::answered;
       record.receipt_digest = field(line, "receipt");
       return {};
-    default:   // refused, rejected, signed, failed PINs, readings: what they lead to is said by a line of its own
+    default:   // refused, signed, failed PINs, readings: what they lead to is said by a line of its own
       return {};
   }
 }

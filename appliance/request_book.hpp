@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,12 +20,19 @@ enum class RequestState : std::uint8_t {
   waiting,       // inspected; the officers may look at it
   in_approval,   // officers are entering their PINs
   signing,
+  rejected,      // an officer said no; the response is being made
   answered,      // signed, refused or rejected; the response is, or is about to be, in the outbox
 };
 std::string_view request_state_name(RequestState state);
 
 struct RecordedApproval {
   std::string officer;
+  base::Time at{};
+};
+
+struct RecordedRejection {
+  std::string officer;
+  std::string reason;
   base::Time at{};
 };
 
@@ -37,11 +45,14 @@ struct RequestRecord {
   std::string inspection_digest;   // hex
   std::string signing_set;         // the fingerprint that was found at inspection, hex
   std::vector<RecordedApproval> approvals;   // of the sitting that is going on, or that led to the signature
+  std::optional<RecordedRejection> rejection;
   std::string receipt_digest;      // hex, once answered
 };
 
 class RequestBook {
  public:
+  // Whether that event may be the request's next; Errc::mismatch, saying why not.
+  base::Result<void> expect_can_follow(transparency::AuditEvent event, std::string_view id) const;
   // Lines arrive in order and were checked by AuditChain. Errc::mismatch when a line cannot follow what was before.
   base::Result<void> apply(const transparency::AuditLine& line);
   const RequestRecord* find(std::string_view id) const;

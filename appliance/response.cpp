@@ -31,14 +31,7 @@ Result<crypto::Digest> write_receipt(const Layout& layout, Custody& custody, con
 }
 
 Result<void> publish_response(const Layout& layout, const std::string& id) {
-  const std::filesystem::path final_place = layout.outbox() / id;
-  const std::filesystem::path former = layout.outbox() / (id + ".old");
-  std::error_code ignored;
-  std::filesystem::remove_all(former, ignored);
-  if (std::filesystem::exists(final_place)) TRY(usb::rename_durably(final_place, former));
-  TRY(usb::rename_durably(part_of(layout, id), final_place));
-  std::filesystem::remove_all(former, ignored);
-  return {};
+  return usb::rename_durably(part_of(layout, id), layout.outbox() / id, usb::IfThere::replace);
 }
 
 void discard_response(const Layout& layout, const std::string& id) {

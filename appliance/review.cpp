@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "crypto/base/text.hpp"
 #include "crypto/base/words.hpp"
 
@@ -10,6 +12,19 @@ namespace appliance {
 using base::printable;
 
 namespace {
+
+// What the submitter or the inspector said is cut where it would bury the rest; files and signatures never are.
+constexpr std::size_t kLineBytes = 500;
+constexpr std::size_t kSectionLines = 1000;
+
+void add_line(Section& section, std::string line) {
+  if (line.size() > kLineBytes) {
+    std::size_t end = kLineBytes;
+    while (end > 0 && (static_cast<unsigned char>(line[end]) & 0xC0U) == 0x80) --end;   // not inside a character
+    line = fmt::format("{} ... ({} bytes more)", line.substr(0, end), line.size() - end);
+  }
+  section.lines.push_back(std::move(line));
+}
 
 std::string joined(const std::vector<std::string>& parts) {
   std::string text;
@@ -21,7 +36,9 @@ Section request_section(const RequestRecord& record, const wire::Request& reques
   std::vector<std::string> operations;
   for (const wire::Operation operation : request.operations) operations.emplace_back(wire::operation_name(operation));
   Section section{"Request", {}};
+  const auto id = base::from_hex(record.id);
   section.lines = {fmt::format("id            {}", record.id),
+                   fmt::format("in words      {}", id ? base::fingerprint_words(*id) : ""),
                    fmt::format("submitted by  {}", printable(record.submitter)),
                    fmt::format("profile       {}", printable(request.profile)),
                    fmt::format("for           {}", joined(request.os_targets)),
@@ -34,20 +51,31 @@ Section request_section(const RequestRecord& record, const wire::Request& reques
 
 Section facts_section(const package::Inspection& inspection) {
   Section section{"As read from the INF", {}};
-  for (const package::Fact& fact : inspection.facts)
-    section.lines.push_back(fmt::format("{:<16}  {}{}", printable(fact.name), printable(fact.value),
-                                        fact.file.empty() ? "" : "   (" + printable(fact.file) + ")"));
+  for (const package::Fact& fact : inspection.facts) {
+    if (section.lines.size() >= kSectionLines) break;
+    add_line(section, fmt::format("{:<16}  {}{}", printable(fact.name), printable(fact.value),
+                                  fact.file.empty() ? "" : "   (" + printable(fact.file) + ")"));
+  }
+  if (inspection.facts.size() > kSectionLines)
+    section.lines.push_back(fmt::format("... and {} more, which are not shown", inspection.facts.size() - kSectionLines));
   return section;
 }
 
 Section findings_section(const package::Inspection& inspection) {
   Section section{"Findings", {}};
-  for (const package::Finding& finding : inspection.findings) {
+  // The worst first: no number of notes may push a warning off the screen.
+  std::vector<package::Finding> findings = inspection.findings;
+  std::stable_sort(findings.begin(), findings.end(), [](const auto& a, const auto& b) { return a.severity > b.severity; });
+  std::size_t shown = 0;
+  for (const package::Finding& finding : findings) {
+    if (++shown > kSectionLines) break;
     const std::string place = finding.line == 0 ? finding.file : fmt::format("{}:{}", finding.file, finding.line);
-    section.lines.push_back(fmt::format("{:<8} {}  {}{}", severity_name(finding.severity), printable(finding.id),
+    add_line(section, fmt::format("{:<8} {}  {}{}", severity_name(finding.severity), printable(finding.id),
                                         place.empty() ? "" : printable(place) + ": ", printable(finding.cause)));
-    if (!finding.remedy.empty()) section.lines.push_back("         what to do: " + printable(finding.remedy));
+    if (!finding.remedy.empty()) add_line(section, "         what to do: " + printable(finding.remedy));
   }
+  if (inspection.findings.size() > kSectionLines)
+    section.lines.push_back(fmt::format("... and {} more, which are not shown", inspection.findings.size() - kSectionLines));
   if (section.lines.empty()) section.lines.emplace_back("none");
   return section;
 }
@@ -96,7 +124,8 @@ Document review_of(const RequestRecord& record, const SpooledRequest& spooled, c
         fmt::format("certificate   {}", identity.leaf().subject()),
         fmt::format("valid until   {}", base::rfc3339(identity.leaf().not_after())),
         fmt::format("key name      {}", base::hex(key_class.key_name))}});
-  document.sections.push_back({"Signing set", {set.words(), set.fingerprint().hex()}});
+  document.sections.push_back(
+      {"Signing set: everything above in words, as the receipt will say it", {set.words(), set.fingerprint().hex()}});
   return document;
 }
 

@@ -4,11 +4,13 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "crypto/base/limits.hpp"
 #include "crypto/formats/authenticode.hpp"
 #include "crypto/formats/catalog.hpp"
+#include "crypto/package/catalog_content.hpp"
 #include "usb/files/file_source.hpp"
 #include "usb/files/safe_write.hpp"
 #include "usb/wire/package_path.hpp"
@@ -24,21 +26,22 @@ using transparency::OutputOperation;
 namespace {
 
 struct MeasuredFile {
-  formats::MemberDigests digests;
+  std::optional<formats::MemberDigests> digests;   // of PE files and of catalogs' members
   std::optional<formats::PeImage> image;   // of a PE
   std::optional<formats::PeMeasurement> measurement;
 };
 
 // Digests of one file as it lies in the spool now, held against the manifest.
-Result<MeasuredFile> measure(const SpooledRequest& spooled, const wire::FileEntry& entry) {
+Result<MeasuredFile> measure(const SpooledRequest& spooled, const wire::FileEntry& entry, bool is_member) {
   const usb::FileSource source = TRY(usb::FileSource::open(spooled.file(entry.path)));
   const crypto::Digest flat = TRY(crypto::digest_of(DigestAlgorithm::sha256, source));
   if (source.size() != entry.size || flat != entry.sha256)
     return fail(Errc::mismatch, "the spooled file is not what the manifest says");
   const bool is_pe = TRY(formats::looks_like_pe(source));
   if (!is_pe) {
-    const formats::MemberDigests digests = TRY(formats::member_digests(source));
-    return MeasuredFile{digests, {}, {}};
+    MeasuredFile file;
+    if (is_member) file.digests = TRY(formats::member_digests(source));
+    return file;
   }
   formats::PeImage image = TRY(formats::PeImage::parse(source));
   constexpr DigestAlgorithm kBoth[] = {DigestAlgorithm::sha1, DigestAlgorithm::sha256};
@@ -48,19 +51,24 @@ Result<MeasuredFile> measure(const SpooledRequest& spooled, const wire::FileEntr
   return MeasuredFile{digests, std::move(image), std::move(measurement)};
 }
 
-Result<base::Bytes> encode_catalog(const package::PlannedCatalog& planned, const wire::Request& request,
+// Of the inspector's plan only strings go in, held against the request: catalog_content() refuses OSes that were not asked for.
+// A plan that leaves files out, or names others, shows in the members that officers see.
+Result<base::Bytes> encode_catalog(const package::PlannedCatalog& planned, const SpooledRequest& spooled,
                                    const std::map<std::string, MeasuredFile>& measured) {
-  formats::CatalogContent content;
+  const wire::Request& request = spooled.request;
+  const auto digests_of = [&](const std::string& path, formats::MemberPageHashes wanted) -> Result<formats::MemberDigests> {
+    const auto file = measured.find(path);
+    if (file == measured.end()) return fail(Errc::refused, "the member is not a file of the request");
+    if (wanted == formats::MemberPageHashes::none || !file->second.image) return *file->second.digests;
+    const usb::FileSource source = TRY(usb::FileSource::open(spooled.file(path)));
+    const formats::MemberDigests with_pages = TRY(formats::member_digests(source, wanted));
+    if (with_pages.sha256 != file->second.digests->sha256) return fail(Errc::mismatch, "the file changed while it was read");
+    return with_pages;
+  };
+  const std::vector<const package::OsTarget*> targets = TRY(package::os_targets_from_names(request.os_targets));
+  formats::CatalogContent content = TRY(package::catalog_content(planned, targets, digests_of));
   content.list_identifier = request.list_identifier(planned.path);
   content.this_update = request.created;
-  content.os = planned.os;
-  content.hardware_ids = planned.hardware_ids;
-  for (const package::PlannedMember& member : planned.members) {
-    const auto file = measured.find(member.path);
-    if (file == measured.end())
-      return fail(Errc::refused, fmt::format("member \"{}\" is not a file of the request", base::printable(member.path)));
-    content.members.push_back({member.file, member.os_attr, file->second.digests});
-  }
   if (content.members.empty()) return fail(Errc::refused, "the catalog would have no members");
   return formats::encode_ctl(content);
 }
@@ -69,13 +77,34 @@ bool has(const std::vector<wire::Operation>& operations, wire::Operation wanted)
   return std::find(operations.begin(), operations.end(), wanted) != operations.end();
 }
 
-// Where a catalog may go: a path of the package that is free, or holds the catalog that is made anew.
-Result<void> expect_catalog_path(const std::string& path, const wire::Request& request) {
-  TRY(wire::expect_package_path(path));
-  if (!path.ends_with(".cat")) return fail(Errc::refused, "a catalog's name ends in .cat");
-  std::vector<std::string> paths{path};
+// The signature is over the file as it was measured before the approval; the spool may have changed since.
+Result<void> expect_what_was_approved(const std::filesystem::path& file, const formats::PeMeasurement& measured) {
+  constexpr DigestAlgorithm kWanted[] = {DigestAlgorithm::sha256};
+  const usb::FileSource source = TRY(usb::FileSource::open(file));
+  const formats::PeImage image = TRY(formats::PeImage::parse(source));
+  const formats::PeMeasurement there = TRY(image.measure(source, kWanted));
+  if (there.digest(DigestAlgorithm::sha256) != measured.digest(DigestAlgorithm::sha256))
+    return fail(Errc::mismatch, "the spooled file was changed after it was approved");
+  return {};
+}
+
+using PlannedCatalogs = std::vector<const package::PlannedCatalog*>;
+
+bool is_made_anew(const PlannedCatalogs& catalogs, const std::string& path) {
+  return std::any_of(catalogs.begin(), catalogs.end(),
+                     [&](const auto* planned) { return base::equal_ignoring_case(planned->path, path); });
+}
+
+// Where catalogs may go: paths of the package that are free, or hold the catalog that is made anew.
+Result<void> expect_catalog_paths(const PlannedCatalogs& catalogs, const wire::Request& request) {
+  std::vector<std::string> paths;
+  for (const package::PlannedCatalog* const planned : catalogs) {
+    if (!planned->path.ends_with(".cat"))
+      return fail(Errc::refused, fmt::format("{}: a catalog's name ends in .cat", base::printable(planned->path)));
+    paths.push_back(planned->path);
+  }
   for (const wire::FileEntry& file : request.files)
-    if (!base::equal_ignoring_case(file.path, path)) paths.push_back(file.path);
+    if (!is_made_anew(catalogs, file.path)) paths.push_back(file.path);
   return wire::expect_distinct_paths(paths);
 }
 
@@ -85,9 +114,19 @@ Result<SigningPlan> SigningPlan::make(const SpooledRequest& spooled, const packa
                                       const KeyClass& key_class, const crypto::SigningIdentity& identity,
                                       const crypto::Digest& profile) {
   const wire::Request& request = spooled.request;
+  PlannedCatalogs catalogs;
+  if (has(request.operations, wire::Operation::catalog))
+    for (const package::PlannedCatalog& planned : inspection.catalogs) catalogs.push_back(&planned);
+  std::sort(catalogs.begin(), catalogs.end(), [](const auto* a, const auto* b) { return a->path < b->path; });
+
+  std::set<std::string> members;
+  for (const package::PlannedCatalog* const planned : catalogs)
+    for (const package::PlannedMember& member : planned->members) members.insert(member.path);
   std::map<std::string, MeasuredFile> measured;
-  for (const wire::FileEntry& entry : request.files)
-    measured.emplace(entry.path, TRY(base::within(entry.path, measure(spooled, entry))));
+  for (const wire::FileEntry& entry : request.files) {
+    MeasuredFile file = TRY(base::within(entry.path, measure(spooled, entry, members.contains(entry.path))));
+    measured.emplace(entry.path, std::move(file));
+  }
 
   SigningPlan plan;
   plan.set_.key_name = key_class.key_name;
@@ -97,16 +136,8 @@ Result<SigningPlan> SigningPlan::make(const SpooledRequest& spooled, const packa
     plan.items_.push_back(std::move(item));
   };
 
-  std::vector<const package::PlannedCatalog*> catalogs;
-  if (has(request.operations, wire::Operation::catalog))
-    for (const package::PlannedCatalog& planned : inspection.catalogs) catalogs.push_back(&planned);
-  std::sort(catalogs.begin(), catalogs.end(), [](const auto* a, const auto* b) { return a->path < b->path; });
-
   for (const wire::FileEntry& entry : request.files) {
-    const bool is_replaced = std::any_of(catalogs.begin(), catalogs.end(), [&](const auto* planned) {
-      return base::equal_ignoring_case(planned->path, entry.path);
-    });
-    if (is_replaced) continue;
+    if (is_made_anew(catalogs, entry.path)) continue;
     MeasuredFile& file = measured.at(entry.path);
     const bool is_signed = file.image && file.image->is_signed();
     if (!file.image || is_signed || !has(request.operations, wire::Operation::embed)) {
@@ -115,13 +146,13 @@ Result<SigningPlan> SigningPlan::make(const SpooledRequest& spooled, const packa
       continue;
     }
     cms::UnsignedData data = TRY(base::within(
-        entry.path, cms::UnsignedData::prepare(formats::pe_content(file.digests.sha256), {}, identity)));
+        entry.path, cms::UnsignedData::prepare(formats::pe_content(file.digests->sha256), {}, identity)));
     add({entry.path, std::move(data), file.image, file.measurement});
   }
 
+  TRY(expect_catalog_paths(catalogs, request));
   for (const package::PlannedCatalog* planned : catalogs) {
-    TRY(base::within(base::printable(planned->path), expect_catalog_path(planned->path, request)));
-    base::Bytes list = TRY(base::within(planned->path, encode_catalog(*planned, request, measured)));
+    base::Bytes list = TRY(base::within(planned->path, encode_catalog(*planned, spooled, measured)));
     cms::UnsignedData data = TRY(base::within(
         planned->path, cms::UnsignedData::prepare({der::oids::kCertificateTrustList, std::move(list)}, {}, identity)));
     add({planned->path, std::move(data), {}, {}});
@@ -139,35 +170,58 @@ std::vector<crypto::Digest> SigningPlan::digests() const {
   return digests;
 }
 
+Result<void> SigningPlan::write_item(const SpooledRequest& spooled, const Item& item, base::ByteView signed_data,
+                                     const std::filesystem::path& to, std::vector<transparency::OutputFile>& outputs) {
+  if (!item.image) {
+    const crypto::Digest written = TRY(usb::write_file(to, signed_data));
+    outputs.push_back({item.path, written, OutputOperation::catalog_signed});
+    return {};
+  }
+  const usb::FileSource source = TRY(usb::FileSource::open(spooled.file(item.path)));
+  usb::FileWriter writer = TRY(usb::FileWriter::create(to));
+  TRY(base::within(item.path, formats::write_signed(source, *item.image, *item.measurement, signed_data, writer)));
+  const crypto::Digest written = TRY(writer.commit());
+  TRY(base::within(item.path, expect_what_was_approved(to, *item.measurement)));
+  outputs.push_back({item.path, written, OutputOperation::embedded});
+  return {};
+}
+
+Result<void> SigningPlan::write_copy(const SpooledRequest& spooled, const Copied& copied, const std::filesystem::path& to,
+                                     std::vector<transparency::OutputFile>& outputs) {
+  const usb::FileSource source = TRY(usb::FileSource::open(spooled.file(copied.path)));
+  const crypto::Digest written = TRY(usb::copy_file(source, to));
+  if (written != copied.sha256) return fail(Errc::mismatch, fmt::format("{}: changed while it was copied", copied.path));
+  outputs.push_back({copied.path, written, copied.operation});
+  return {};
+}
+
 Result<std::vector<transparency::OutputFile>> SigningPlan::carry_out(
     const SpooledRequest& spooled, const std::filesystem::path& folder,
     const std::function<Result<base::Bytes>(const crypto::Digest&)>& sign) const {
-  std::vector<transparency::OutputFile> outputs;
+  struct Write {
+    const Item* item = nullptr;   // or
+    const Copied* copied = nullptr;
+    base::Bytes signed_data;
+  };
+  // By path: a file is written as "<path>.part" first, which must never be another file of the response that is there
+  // already. In ascending order it comes later.
+  std::map<std::string, Write> writes;
   for (const Item& item : items_) {
     const base::Bytes signature = TRY(base::within(item.path, sign(item.data.to_be_signed())));
-    const base::Bytes signed_data = TRY(base::within(item.path, item.data.with_signature(signature)));
-    const std::filesystem::path to = folder / item.path;
+    base::Bytes signed_data = TRY(base::within(item.path, item.data.with_signature(signature)));
+    writes.emplace(item.path, Write{&item, nullptr, std::move(signed_data)});
+  }
+  for (const Copied& copied : copied_) writes.emplace(copied.path, Write{nullptr, &copied, {}});
+  std::vector<transparency::OutputFile> outputs;
+  for (const auto& [path, write] : writes) {
+    const std::filesystem::path to = folder / path;
     TRY(usb::make_folders(to.parent_path()));
-    if (!item.image) {
-      const crypto::Digest written = TRY(usb::write_file(to, signed_data));
-      outputs.push_back({item.path, written, OutputOperation::catalog_signed});
-      continue;
+    if (write.item != nullptr) {
+      TRY(write_item(spooled, *write.item, write.signed_data, to, outputs));
+    } else {
+      TRY(write_copy(spooled, *write.copied, to, outputs));
     }
-    const usb::FileSource source = TRY(usb::FileSource::open(spooled.file(item.path)));
-    usb::FileWriter writer = TRY(usb::FileWriter::create(to));
-    TRY(base::within(item.path, formats::write_signed(source, *item.image, *item.measurement, signed_data, writer)));
-    const crypto::Digest written = TRY(writer.commit());
-    outputs.push_back({item.path, written, OutputOperation::embedded});
   }
-  for (const Copied& copied : copied_) {
-    const usb::FileSource source = TRY(usb::FileSource::open(spooled.file(copied.path)));
-    const std::filesystem::path to = folder / copied.path;
-    TRY(usb::make_folders(to.parent_path()));
-    const crypto::Digest written = TRY(usb::copy_file(source, to));
-    if (written != copied.sha256) return fail(Errc::mismatch, fmt::format("{}: changed while it was copied", copied.path));
-    outputs.push_back({copied.path, written, copied.operation});
-  }
-  std::sort(outputs.begin(), outputs.end(), [](const auto& a, const auto& b) { return a.path < b.path; });
   return outputs;
 }
 

@@ -32,8 +32,8 @@ class SigningPlan {
   const transparency::SigningSet& set() const { return set_; }
   std::vector<crypto::Digest> digests() const;
 
-  // Signs item by item (sign is called once for each digest of the set, in order), and writes every file of the response
-  // below folder, which must be empty. What was not signed is copied unchanged. The result is sorted by path.
+  // Signs item by item (sign is called once for each digest of the set, in order), then writes every file of the response
+  // below folder, which must be empty; a signature that is not the key's over that digest stops it before anything is written. What was not signed is copied unchanged. The result is sorted by path.
   base::Result<std::vector<transparency::OutputFile>> carry_out(
       const SpooledRequest& spooled, const std::filesystem::path& folder,
       const std::function<base::Result<base::Bytes>(const crypto::Digest&)>& sign) const;
@@ -51,6 +51,11 @@ class SigningPlan {
     transparency::OutputOperation operation;
     crypto::Digest sha256;
   };
+  static base::Result<void> write_item(const SpooledRequest& spooled, const Item& item, base::ByteView signed_data,
+                                       const std::filesystem::path& to, std::vector<transparency::OutputFile>& outputs);
+  static base::Result<void> write_copy(const SpooledRequest& spooled, const Copied& copied, const std::filesystem::path& to,
+                                       std::vector<transparency::OutputFile>& outputs);
+
   transparency::SigningSet set_{{}, {}, crypto::sha256({})};
   std::vector<Item> items_;
   std::vector<Copied> copied_;

@@ -15,7 +15,7 @@ namespace appliance {
 class Terminal {
  public:
   void show(std::string_view line);   // adds the line end
-  // The line typed, without white space around it. Errc::unavailable when the input has ended.
+  // The line typed, without white space around it; asked again when it is over limits::kNoteBytes. Errc::unavailable when the input has ended.
   base::Result<std::string> ask(std::string_view prompt);
   // The same without echo, straight into memory that is wiped. Errc::usage when the input is not a terminal, or for more than
   // limits::kPinBytes characters.
@@ -23,7 +23,7 @@ class Terminal {
 
  private:
   // Byte by byte: what was typed ahead stays in the terminal for the next question, a secret among it.
-  base::Result<std::size_t> read_line(std::span<std::uint8_t> into);
+  base::Result<std::size_t> read_line(std::span<std::uint8_t> into, int pending_signal);
 };
 
 }  // namespace appliance

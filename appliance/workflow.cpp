@@ -34,7 +34,7 @@ Result<void> Workflow::take_in_one(const std::string& id) {
               {"keyid", accepted.keyid},
               {"profile", accepted.request.profile},
               {"files", fmt::format("{}", accepted.request.files.size())}}));
-  TRY(usb::rename_durably(settings_.layout.spool() / (id + ".part"), settings_.layout.spool() / id));
+  TRY(complete_spool(id));
   note(id, fmt::format("received from {}", accepted.submitter));
   return remove_from_inbox(id);
 }
@@ -43,11 +43,12 @@ Result<void> Workflow::take_in_one(const std::string& id) {
 
 Result<void> Workflow::inspect_one(const RequestRecord& record_before) {
   const std::string id = record_before.id;
+  TRY(complete_spool(id));
   const SpooledRequest spooled = TRY(SpooledRequest::load(settings_.layout, settings_.configuration, id));
   const base::Bytes answer = TRY(run_inspector({.program = settings_.inspector,
                                                 .files = spooled.folder / wire::kFilesFolder,
                                                 .os_targets = spooled.request.os_targets,
-                                                .today = settings_.clock->now()}));
+                                                .today = log_.now()}));
   package::Inspection inspection = TRY(base::within("the inspector's answer", package::decode_inspection(answer)));
   if (inspection.has_errors())
     return refuse(id, "the inspection found errors", inspection.findings);
@@ -75,6 +76,7 @@ Result<Approval> Workflow::begin_approval(const std::string& id) {
   }
   TRY(record(AuditEvent::approval_started, id, {{"signing-set", (*sitting)->plan().set().fingerprint().hex()}}));
   sitting_ = std::move(*sitting);
+  ++sitting_number_;
   note(id, "approval begins");
   return sitting_view();
 }
@@ -83,13 +85,16 @@ Result<ConsoleAnswer> Workflow::enter_pin(const std::string& officer, base::Secr
   if (sitting_ == nullptr) return fail(Errc::refused, "no request is being approved; begin again");
   const std::string id = sitting_->id();
   if (const Result<void> approved = sitting_->approve(officer, std::move(pin)); !approved) {
-    TRY(record(AuditEvent::approval_failed, id, {{"officer", officer}, {"reason", approved.error().text()}}));
-    note(id, fmt::format("{}: {}", officer, approved.error().text()));
-    if (approved.error().code() == Errc::tpm) end_sitting("the TPM failed");
+    const std::string name = name_to_record(sitting_->key_class(), officer);
+    TRY(record(AuditEvent::approval_failed, id, {{"officer", name}, {"reason", approved.error().text()}}));
+    note(id, fmt::format("{}: {}", name, approved.error().text()));
     when_tpm_fails(approved.error());
     return tl::unexpected<base::Error>(approved.error());
   }
-  TRY(record(AuditEvent::approved_by, id, {{"officer", officer}, {"method", "PIN"}}));
+  if (const Result<void> recorded = record(AuditEvent::approved_by, id, {{"officer", officer}, {"method", "PIN"}}); !recorded) {
+    end_sitting("an approval could not be recorded");   // and must not count
+    return tl::unexpected<base::Error>(recorded.error());
+  }
   note(id, fmt::format("approved by {}", officer));
   if (sitting_->needed() > 0) return ConsoleAnswer(sitting_view());
   if (const Result<void> done = sign(progress); !done) {
@@ -127,20 +132,26 @@ Result<Done> Workflow::reject(const std::string& id, const std::string& officer,
   const Profile* const profile = TRY(settings_.configuration.profile(known->profile));
   const KeyClass key_class = TRY(KeyClass::load(settings_.layout, profile->key_class));
   if (const Result<void> proved = prove_officer(key_class, officer, std::move(pin)); !proved) {
-    TRY(record(AuditEvent::approval_failed, id, {{"officer", officer}, {"reason", proved.error().text()}}));
+    TRY(record(AuditEvent::approval_failed, id,
+               {{"officer", name_to_record(key_class, officer)}, {"reason", proved.error().text()}}));
     when_tpm_fails(proved.error());
     return tl::unexpected<base::Error>(proved.error());
   }
   TRY(record(AuditEvent::rejected, id, {{"officer", officer}, {"reason", reason}}));
   if (sitting_ != nullptr && sitting_->id() == id) sitting_.reset();
-  transparency::Receipt receipt = TRY(receipt_of(id));
-  receipt.outcome = transparency::Outcome::rejected;
-  receipt.reason = reason;
-  receipt.rejection = transparency::Receipt::Rejection{officer, settings_.clock->now()};
-  TRY(begin_response(settings_.layout, id));
-  TRY(publish(receipt));
   note(id, fmt::format("rejected by {}", officer));
+  // It is rejected now, whether or not the answer can be made at once.
+  if (const Result<void> answered = answer_rejected(*known); !answered) put_off(catch_up_again_at_, id, answered.error());
   return Done{fmt::format("Request {} is rejected; the submitter gets your reason.", id.substr(0, 8))};
+}
+
+Result<void> Workflow::answer_rejected(const RequestRecord& rejected) {
+  transparency::Receipt receipt = TRY(receipt_of(rejected.id));
+  receipt.outcome = transparency::Outcome::rejected;
+  receipt.reason = rejected.rejection->reason;
+  receipt.rejection = transparency::Receipt::Rejection{rejected.rejection->officer, rejected.rejection->at};
+  TRY(begin_response(settings_.layout, rejected.id));
+  return publish(receipt);
 }
 
 Result<void> Workflow::refuse(const std::string& id, const std::string& reason,
@@ -195,7 +206,11 @@ Result<void> Workflow::publish(const transparency::Receipt& receipt) {
   const crypto::Digest digest = TRY(write_receipt(settings_.layout, custody_, receipt));
   TRY(record(AuditEvent::delivered_to_outbox, id,
              {{"outcome", std::string(transparency::outcome_name(receipt.outcome))}, {"receipt", digest.hex()}}));
-  TRY(publish_response(settings_.layout, id));
+  // The request is answered now: what follows is made up for, not taken back.
+  if (const Result<void> published = publish_response(settings_.layout, id); !published) {
+    unpublished_.push_back(id);
+    put_off(catch_up_again_at_, id, published.error());
+  }
   std::error_code ignored;
   std::filesystem::remove_all(settings_.layout.spool() / id, ignored);
   return {};

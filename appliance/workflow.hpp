@@ -38,9 +38,12 @@ class Workflow {
   // Replays the audit log, and puts right what a power cut left half done.
   static base::Result<std::unique_ptr<Workflow>> start(Settings settings);
 
-  // inbox ► spool ► inspector: everything that has arrived. Call it again and again; what cannot be done now is left.
+  // inbox ► spool ► inspector: everything that has arrived. Call them again and again; what cannot be done now is left.
+  // While officers enter their PINs nothing is taken in or inspected, so that they are not kept waiting.
   void take_in();
   void inspect_received();
+  // What was recorded but could not be carried out (the TPM had gone, the disk was full). Call it again and again, too.
+  void catch_up();
 
   // For the console.
   WaitingList waiting() const;
@@ -53,7 +56,8 @@ class Workflow {
   // The request waits again, and the officers enter anew. Nothing happens when no sitting goes on.
   void end_sitting(const std::string& why);
   void expire_sitting();   // when its time is over
-  bool is_sitting() const { return sitting_ != nullptr; }
+  // Each sitting has a number of its own, so that nobody takes the next one for theirs; 0 while there is none.
+  std::uint64_t sitting_number() const { return sitting_ == nullptr ? 0 : sitting_number_; }
 
  private:
   explicit Workflow(Settings settings, AuditLog log);
@@ -71,6 +75,7 @@ class Workflow {
   base::Result<void> take_in_one(const std::string& id);
   base::Result<void> inspect_one(const RequestRecord& record_before);
   base::Result<void> sign(const OnProgress& progress);
+  base::Result<void> answer_rejected(const RequestRecord& rejected);
   base::Result<void> refuse(const std::string& id, const std::string& reason,
                             const std::vector<package::Finding>& findings);
   base::Result<void> refuse_at_the_door(const std::string& id, const base::Error& why);
@@ -78,6 +83,8 @@ class Workflow {
 
   // Their parts (workflow_parts.cpp).
   base::Result<void> put_right_after_restart();
+  base::Result<void> carry_out_what_was_recorded();
+  base::Result<void> complete_spool(const std::string& id) const;
   base::Result<void> record(transparency::AuditEvent event, const std::string& id, const Fields& data);
   base::Result<void> remove_from_inbox(const std::string& id);
   base::Result<const RequestRecord*> waiting_request(const std::string& id) const;
@@ -90,8 +97,11 @@ class Workflow {
                                       std::vector<transparency::OutputFile> outputs) const;
   static void describe_findings(transparency::Receipt& receipt, const std::vector<package::Finding>& findings);
   static crypto::Digest outputs_digest(const std::vector<transparency::OutputFile>& outputs);
+  static std::string name_to_record(const KeyClass& key_class, const std::string& typed);
   Approval sitting_view() const;
-  void put_off(const std::string& id, const base::Error& why);
+  using Moment = std::chrono::steady_clock::time_point;
+  bool is_due(Moment again_at) const { return settings_.clock->steady() >= again_at; }
+  void put_off(Moment& again_at, const std::string& id, const base::Error& why);
   void when_tpm_fails(const base::Error& error);
   void note(const std::string& id, const std::string& what) const;
 
@@ -100,7 +110,11 @@ class Workflow {
   RequestBook book_;
   Custody custody_;
   std::unique_ptr<Sitting> sitting_;   // after custody_: it goes first
-  std::chrono::steady_clock::time_point retry_at_{};
+  std::uint64_t sitting_number_ = 0;
+  std::vector<std::string> unpublished_;   // answered, but the folder in the outbox has not got its name yet
+  Moment take_in_again_at_{};
+  Moment inspect_again_at_{};
+  Moment catch_up_again_at_{};
 };
 
 }  // namespace appliance

@@ -63,6 +63,8 @@ Result<std::unique_ptr<Workflow>> Workflow::start(Settings settings) {
   for (const transparency::AuditLine& line : opened.lines)
     TRY(base::within("audit log", workflow->book_.apply(line)));
   TRY(workflow->put_right_after_restart());
+  // So that every screen says from the start what kind of TPM this is; without one, requests are still taken in.
+  if (const Result<tpm::Device*> device = workflow->custody_.device(); !device) workflow->note("", device.error().text());
   return workflow;
 }
 
@@ -73,30 +75,55 @@ Result<void> Workflow::put_right_after_restart() {
   for (const RequestState state : {RequestState::in_approval, RequestState::signing})
     for (const RequestRecord* const interrupted : book_.in_state(state))
       TRY(record(AuditEvent::returned_to_waiting, interrupted->id, {{"why", "coldseald was restarted"}}));
-  for (const RequestRecord* const received : book_.in_state(RequestState::received)) {
-    const std::filesystem::path part = layout.spool() / (received->id + ".part");
-    if (!std::filesystem::exists(layout.spool() / received->id) && std::filesystem::exists(part))
-      TRY(usb::rename_durably(part, layout.spool() / received->id));
-  }
+  for (const RequestRecord* const received : book_.in_state(RequestState::received))
+    // A lost copy is refused later, with a receipt; everything else must not be taken for a leftover below.
+    if (const Result<void> completed = complete_spool(received->id); !completed && completed.error().code() != Errc::mismatch)
+      return completed;
   for (const RequestRecord* const answered : book_.in_state(RequestState::answered)) {
     const std::filesystem::path part = layout.outbox() / (answered->id + ".part");
     const auto receipt = usb::read_file(part / wire::kReceiptName, base::limits::kReceiptBytes);
     if (receipt && crypto::sha256(*receipt).hex() == answered->receipt_digest)
       TRY(publish_response(layout, answered->id));
-    const std::filesystem::path former = layout.outbox() / (answered->id + ".old");
-    if (!std::filesystem::exists(layout.outbox() / answered->id) && std::filesystem::exists(former))
-      TRY(usb::rename_durably(former, layout.outbox() / answered->id));
+    std::error_code ignored;
+    std::filesystem::remove_all(layout.spool() / answered->id, ignored);
   }
   remove_leftovers(layout.spool());
   remove_leftovers(layout.outbox());
   return {};
 }
 
-// Log first; then the book, which must agree, or our own state machine is wrong.
+// A request that was received lies in the spool under its id, or under its name while it was being copied.
+Result<void> Workflow::complete_spool(const std::string& id) const {
+  const std::filesystem::path place = settings_.layout.spool() / id;
+  const std::filesystem::path part = settings_.layout.spool() / (id + ".part");
+  if (is_there(place)) return {};
+  if (!is_there(part)) return fail(Errc::mismatch, "the appliance has lost its copy of the request; send a new request");
+  return usb::rename_durably(part, place);
+}
+
+Result<void> Workflow::carry_out_what_was_recorded() {
+  if (sitting_ == nullptr)
+    for (const RequestState state : {RequestState::in_approval, RequestState::signing})
+      for (const RequestRecord* const interrupted : book_.in_state(state))
+        TRY(record(AuditEvent::returned_to_waiting, interrupted->id, {{"why", "the approval was interrupted"}}));
+  for (const RequestRecord* const rejected : book_.in_state(RequestState::rejected)) TRY(answer_rejected(*rejected));
+  while (!unpublished_.empty()) {
+    TRY(publish_response(settings_.layout, unpublished_.back()));
+    unpublished_.pop_back();
+  }
+  return {};
+}
+
+void Workflow::catch_up() {
+  if (!is_due(catch_up_again_at_)) return;
+  if (const Result<void> done = carry_out_what_was_recorded(); !done) put_off(catch_up_again_at_, "", done.error());
+}
+
+// The book agrees first, or our own state machine is wrong and nothing may be written that could not be replayed.
 Result<void> Workflow::record(AuditEvent event, const std::string& id, const Fields& data) {
+  base::require(book_.expect_can_follow(event, id).has_value(), "a step that the request's state does not allow");
   const transparency::AuditLine line = TRY(log_.append(event, id, data));
-  const Result<void> applied = book_.apply(line);
-  base::require(applied.has_value(), "a step was recorded that the request's state does not allow");
+  base::require(book_.apply(line).has_value(), "the book refuses a line that it would replay");
   return {};
 }
 
@@ -106,7 +133,7 @@ void Workflow::note(const std::string& id, const std::string& what) const {
 
 void Workflow::when_tpm_fails(const base::Error& error) {
   if (error.code() != Errc::tpm) return;
-  sitting_.reset();
+  end_sitting("the TPM failed");
   custody_.let_go();
 }
 
@@ -118,7 +145,7 @@ Result<void> Workflow::remove_from_inbox(const std::string& id) {
 }
 
 void Workflow::take_in() {
-  if (settings_.clock->steady() < retry_at_) return;
+  if (sitting_ != nullptr || !is_due(take_in_again_at_)) return;
   std::vector<std::string> ids;
   std::error_code ignored;
   for (const auto& entry : std::filesystem::directory_iterator(settings_.layout.inbox(), ignored))
@@ -127,24 +154,24 @@ void Workflow::take_in() {
   for (const std::string& id : ids) {
     Result<void> taken = take_in_one(id);
     if (!taken && !may_pass(taken.error())) taken = refuse_at_the_door(id, taken.error());
-    if (!taken) put_off(id, taken.error());
+    if (!taken) put_off(take_in_again_at_, id, taken.error());
   }
 }
 
 void Workflow::inspect_received() {
-  if (settings_.clock->steady() < retry_at_) return;
+  if (sitting_ != nullptr || !is_due(inspect_again_at_)) return;
   for (const RequestRecord* const received : book_.in_state(RequestState::received)) {
     const std::string id = received->id;
     Result<void> inspected = inspect_one(*received);
     if (!inspected && !may_pass(inspected.error()) && inspected.error().code() != Errc::not_found)
       inspected = refuse(id, inspected.error().text(), {});
-    if (!inspected) put_off(id, inspected.error());
+    if (!inspected) put_off(inspect_again_at_, id, inspected.error());
   }
 }
 
-void Workflow::put_off(const std::string& id, const base::Error& why) {
+void Workflow::put_off(Moment& again_at, const std::string& id, const base::Error& why) {
   when_tpm_fails(why);
-  retry_at_ = settings_.clock->steady() + kRetryAfter;
+  again_at = settings_.clock->steady() + kRetryAfter;
   note(id, fmt::format("put off for {} s: {}", kRetryAfter.count(), why.text()));
 }
 
@@ -152,11 +179,11 @@ WaitingList Workflow::waiting() const {
   WaitingList list;
   list.banner = banner_of(settings_.configuration.name, custody_.kind());
   for (const RequestRecord* const record : book_.in_state(RequestState::waiting)) {
-    const auto fingerprint = base::from_hex(record->signing_set);
+    const auto id = base::from_hex(record->id);
     list.requests.push_back({record->id,
                              fmt::format("{}  from {}, profile {}, received {}", record->id.substr(0, 8), record->submitter,
                                          record->profile, base::rfc3339(record->received_at)),
-                             fingerprint && fingerprint->size() == 32 ? base::fingerprint_words(*fingerprint) : ""});
+                             id ? base::fingerprint_words(*id) : ""});
   }
   return list;
 }
@@ -179,9 +206,10 @@ Result<Workflow::Prepared> Workflow::prepare(const std::string& id, package::Ins
   const Profile* const profile = TRY(settings_.configuration.profile(spooled.request.profile));
   KeyClass key_class = TRY(KeyClass::load(settings_.layout, profile->key_class));
   crypto::SigningIdentity identity = TRY(key_class.identity());
-  TRY(identity.expect_valid_at(settings_.clock->now()));
+  TRY(identity.expect_valid_at(log_.now()));
   SigningPlan plan =
-      TRY(SigningPlan::make(spooled, inspection, key_class, identity, settings_.configuration.digest));
+      TRY(SigningPlan::make(spooled, inspection, key_class, identity,
+                                         profile_digest(*profile, identity.chain())));
   return Prepared{std::move(spooled), std::move(inspection), std::move(key_class), std::move(identity), std::move(plan)};
 }
 
@@ -199,8 +227,17 @@ Result<Document> Workflow::review(const std::string& id) {
   const RequestRecord* const known = TRY(waiting_request(id));
   const Prepared prepared = TRY(prepare_as_inspected(*known));
   TRY(record(AuditEvent::review_opened, id, {}));
-  return review_of(*known, prepared.spooled, prepared.inspection, prepared.key_class, prepared.identity,
-                   prepared.plan.set());
+  Document document = review_of(*known, prepared.spooled, prepared.inspection, prepared.key_class, prepared.identity,
+                                prepared.plan.set());
+  document.sections.insert(document.sections.begin(), {banner_of(settings_.configuration.name, custody_.kind()), {}});
+  return document;
+}
+
+// What was typed where a name was asked for may be a PIN: only names of officers are written down.
+std::string Workflow::name_to_record(const KeyClass& key_class, const std::string& typed) {
+  const auto& officers = key_class.quorum.officers;
+  const bool known = std::any_of(officers.begin(), officers.end(), [&](const tpm::Officer& officer) { return officer.name == typed; });
+  return known ? typed : "not an officer of the key class";
 }
 
 Approval Workflow::sitting_view() const {
@@ -215,14 +252,15 @@ Result<void> Workflow::prove_officer(const KeyClass& key_class, const std::strin
       tpm::Device* const device = TRY(custody_.device());
       return tpm::prove_officer(*device, officer, pin);
     }
-  return fail(Errc::not_found, fmt::format("{} is not an officer of key class \"{}\"", base::printable(name), key_class.name));
+  return fail(Errc::not_found, fmt::format("no officer of that name among the {} of key class \"{}\"",
+                                           key_class.quorum.officers.size(), key_class.name));
 }
 
 Result<transparency::Receipt> Workflow::receipt_of(const std::string& id) {
   TRY(custody_.receipt_key());
   transparency::Receipt receipt;
   receipt.request_id = id;
-  receipt.created = settings_.clock->now();
+  receipt.created = log_.now();
   receipt.appliance = {.name = settings_.configuration.name,
                        .mode = "development",
                        .firmware_gate = "not measured",

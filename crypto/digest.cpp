@@ -33,7 +33,7 @@ std::size_t digest_size(DigestAlgorithm algorithm) {
     case DigestAlgorithm::sha512:
       return 64;
   }
-  base::stop("no such digest algorithm", std::source_location::current());
+  base::stop("no such digest algorithm");
 }
 
 std::string_view digest_name(DigestAlgorithm algorithm) {
@@ -47,7 +47,7 @@ std::string_view digest_name(DigestAlgorithm algorithm) {
     case DigestAlgorithm::sha512:
       return "sha512";
   }
-  base::stop("no such digest algorithm", std::source_location::current());
+  base::stop("no such digest algorithm");
 }
 
 Result<Digest> Digest::from_bytes(DigestAlgorithm algorithm, ByteView bytes) {

@@ -35,6 +35,7 @@ int main(int argc, char** argv) {
   const base::Time now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
   add_key(app, run);
   add_inspect(app, run, now);
+  add_catalog(app, run, now);
   add_request(app, run, now);
   add_send(app, run);
   add_collect(app, run);

@@ -11,6 +11,7 @@
 #include "crypto/formats/cab_file.hpp"
 #include "crypto/formats/catalog.hpp"
 #include "crypto/formats/pe_image.hpp"
+#include "crypto/package/driver_package.hpp"
 #include "crypto/package/verification.hpp"
 #include "host-tool/report.hpp"
 #include "host-tool/terminal.hpp"
@@ -135,6 +136,50 @@ void match_members(const ParsedCatalog& catalog, const std::vector<std::optional
   }
 }
 
+// Of the systems that the catalogs name; all when one names none that is known.
+package::ArchitectureSet architectures_of(const std::vector<ParsedCatalog>& catalogs) {
+  package::ArchitectureSet all;
+  for (const package::OsTarget& target : package::known_os_targets()) all.insert(target.architecture);
+  package::ArchitectureSet found;
+  for (const ParsedCatalog& catalog : catalogs) {
+    const std::string* const os = catalog.catalog.attribute("OS");
+    if (os == nullptr) return all;
+    for (std::string_view rest = *os; !rest.empty();) {
+      const std::string_view name = rest.substr(0, rest.find(','));
+      rest.remove_prefix(std::min(name.size() + 1, rest.size()));
+      const auto known = package::known_os_targets();
+      const auto target = std::find_if(known.begin(), known.end(), [&](const package::OsTarget& each) { return each.os == name; });
+      if (target == known.end()) return all;
+      found.insert(target->architecture);
+    }
+  }
+  return found;
+}
+
+// Windows installs a file only when a catalog of the package lists it: every INF, and what its sections copy.
+// A section counts when it is for an architecture of the catalogs' systems: a package for one system may hold files for more.
+void expect_installed_files_covered(const std::vector<package::PackageFile>& sources, const std::vector<ParsedCatalog>& catalogs,
+                                    PackageVerdict& verdict) {
+  const package::ArchitectureSet architectures = architectures_of(catalogs);
+  package::InspectionBuilder unused;   // what is wrong with the INFs is coldseal inspect's to say
+  const package::DriverPackage driver = package::DriverPackage::read(sources, unused);
+  std::set<std::string> reported;
+  const auto expect_covered = [&](const std::string& path, std::string_view why) {
+    const auto file = std::find_if(verdict.files.begin(), verdict.files.end(), [&](const FileVerdict& each) { return each.path == path; });
+    if (file == verdict.files.end() || !file->vouched_by.empty() || !reported.insert(path).second) return;
+    add_finding(*file, "catalog.installed-file-not-covered", Severity::error, fmt::format("{}, and no catalog here lists it", why),
+                "make the catalog anew from this package and have it signed");
+  };
+  for (const package::PackageInf& inf : driver.infs()) {
+    expect_covered(inf.path, "a driver's INF");
+    for (const package::CopiedFile& copied : inf.driver.copied_files()) {
+      const package::PackageFile* const file = driver.file(inf.folder + copied.source);
+      if (file != nullptr && !(copied.architectures & architectures).empty())
+        expect_covered(file->path, fmt::format("{} installs this file", inf.path));
+    }
+  }
+}
+
 // "pe.not-signed" is no error for a file that a valid catalog vouches for: Windows looks there as well.
 void weigh_unsigned(FileVerdict& file, const std::vector<ParsedCatalog>& catalogs) {
   const auto vouching = std::find_if(catalogs.begin(), catalogs.end(), [&](const ParsedCatalog& catalog) {
@@ -162,7 +207,7 @@ std::string_view file_kind_name(FileKind kind) {
     case FileKind::other:
       return "file";
   }
-  base::stop("no such kind of file", std::source_location::current());
+  base::stop("no such kind of file");
 }
 
 std::string_view member_state_name(MemberVerdict::State state) {
@@ -174,7 +219,7 @@ std::string_view member_state_name(MemberVerdict::State state) {
     case MemberVerdict::State::missing:
       return "missing";
   }
-  base::stop("no such state of a member", std::source_location::current());
+  base::stop("no such state of a member");
 }
 
 bool PackageVerdict::valid() const {
@@ -189,13 +234,14 @@ Result<PackageVerdict> verify_package(const PackageFolder& folder, const NamedCa
   ProgressBar bar("verifying");
   std::uint64_t done = 0;
   for (std::size_t i = 0; i < folder.files().size(); ++i) {
-    verdict.files.push_back({folder.files()[i].path, FileKind::other, {}, {}, {}, {}});
+    verdict.files.emplace_back().path = folder.files()[i].path;
     TRY(base::within(base::printable(folder.files()[i].path),
                      judge_file(folder.source(i), roots, time, policy, verdict.files.back(), catalogs)));
     bar.show(done += folder.files()[i].size, 2 * folder.bytes());
   }
   if (extra_catalog != nullptr) {
-    FileVerdict file{extra_catalog->path, FileKind::catalog, {}, {}, {}, {}};
+    FileVerdict file;
+    file.path = extra_catalog->path;
     std::optional<ParsedCatalog> parsed = judge_catalog(extra_catalog->bytes, roots, time, file);
     if (parsed) catalogs.push_back(std::move(*parsed));
     verdict.files.push_back(std::move(file));
@@ -216,6 +262,7 @@ Result<PackageVerdict> verify_package(const PackageFolder& folder, const NamedCa
                                    [&](const FileVerdict& each) { return each.path == catalog.path; });
     match_members(catalog, digests, verdict, file == verdict.files.end() ? nullptr : &*file);
   }
+  expect_installed_files_covered(folder.sources(), catalogs, verdict);
   for (FileVerdict& file : verdict.files) {
     weigh_unsigned(file, catalogs);
     if (file.kind != FileKind::catalog && file.vouched_by.empty())

@@ -22,7 +22,7 @@ std::string_view severity_name(Severity severity) {
     case Severity::error:
       return "error";
   }
-  base::stop("no such severity", std::source_location::current());
+  base::stop("no such severity");
 }
 
 bool has_errors(const std::vector<Finding>& findings) {
@@ -81,7 +81,12 @@ Json inspection_json(const package::Inspection& inspection) {
   for (const package::PlannedCatalog& catalog : inspection.catalogs) {
     Json members = Json::array();
     for (const package::PlannedMember& member : catalog.members)
-      members.push_back({{"path", member.path}, {"file", member.file}, {"osAttr", member.os_attr}});
+      members.push_back({{"path", member.path},
+                         {"file", member.file},
+                         {"osAttr", member.os_attr},
+                         {"drmLevel", member.drm_level},
+                         {"peTrusted", member.is_pe_trusted},
+                         {"pageHashes", member.has_page_hashes}});
     catalogs.push_back({{"path", catalog.path},
                         {"os", catalog.os},
                         {"hardwareIds", catalog.hardware_ids},

@@ -30,7 +30,7 @@ Result<void> expect_sound(const Layout& layout, const ProvisioningPlan& plan) {
   if (!is_plain_name(plan.key_class))
     return fail(Errc::usage, fmt::format("key class \"{}\": lower-case letters, digits, - and _ only", printable(plan.key_class)));
   if (plan.key_class == "receipt") return fail(Errc::usage, "\"receipt\" is the name of the appliance's own key");
-  if (std::filesystem::exists(layout.key_class(plan.key_class)))
+  if (is_there(layout.key_class(plan.key_class)))
     return fail(Errc::refused, fmt::format("key class \"{}\" exists already", plan.key_class));
   const std::set<std::string> names(plan.officers.begin(), plan.officers.end());
   if (names.size() != plan.officers.size()) return fail(Errc::usage, "an officer is named twice");
@@ -41,6 +41,8 @@ Result<void> expect_sound(const Layout& layout, const ProvisioningPlan& plan) {
   for (const std::string& name : names)
     if (!is_plain_name(name))
       return fail(Errc::usage, fmt::format("officer \"{}\": lower-case letters, digits, - and _ only", printable(name)));
+  for (const std::string& name : names)
+    if (name.size() < 2) return fail(Errc::usage, fmt::format("officer \"{}\": single letters are answers at the console", name));
   return {};
 }
 
@@ -58,8 +60,9 @@ Result<base::SecretBytes> new_pin(const std::string& officer, Terminal& terminal
   }
 }
 
-Result<std::vector<tpm::Officer>> define_officers(tpm::Device& device, const ProvisioningPlan& plan, Terminal& terminal) {
-  std::vector<tpm::Officer> officers;
+// Appends each officer as soon as the TPM has the index.
+Result<void> define_officers(tpm::Device& device, const ProvisioningPlan& plan, Terminal& terminal,
+                             std::vector<tpm::Officer>& officers) {
   std::uint32_t index = kFirstOfficerIndex;
   for (const std::string& name : plan.officers) {
     // The next index that no other key class uses.
@@ -74,21 +77,36 @@ Result<std::vector<tpm::Officer>> define_officers(tpm::Device& device, const Pro
     terminal.show(fmt::format("{} is enrolled: NV index {:#010x}, {} tries", name, officer.nv_index, tpm::kPinTries));
     officers.push_back(officer);
   }
-  return officers;
+  return {};
+}
+
+Result<void> make_key_class(const Layout& layout, tpm::Device& device, const ProvisioningPlan& plan, Terminal& terminal,
+                            std::vector<tpm::Officer>& officers) {
+  TRY(define_officers(device, plan, terminal, officers));
+  const tpm::Quorum quorum{plan.quorum, officers};
+  terminal.show("the TPM makes an RSA-3072 key; this takes up to a minute");
+  const tpm::KeyBlob blob = TRY(tpm::QuorumKey::create(device, quorum, crypto::KeyAlgorithm::rsa_pkcs1));
+  const tpm::QuorumKey key = TRY(tpm::QuorumKey::load(device, blob, quorum));
+  TRY(KeyClass{plan.key_class, blob, quorum, key.name(), key.public_key(), {}}.save(layout));
+  terminal.show(fmt::format("key class {}: {} of {} officers", plan.key_class, quorum.m, quorum.officers.size()));
+  terminal.show(fmt::format("key name      {}", base::hex(key.name())));
+  terminal.show(fmt::format("as words      {}", base::fingerprint_words(crypto::sha256(key.name()).bytes())));
+  return {};
 }
 
 Result<void> make_receipt_key(const Layout& layout, tpm::Device& device, Terminal& terminal) {
-  if (std::filesystem::exists(layout.receipt_key())) return {};
+  if (is_there(layout.receipt_key())) return {};
   const tpm::KeyBlob blob = TRY(tpm::ReceiptKey::create(device));
   const std::unique_ptr<tpm::ReceiptKey> key = TRY(tpm::ReceiptKey::load(device, blob));
   TRY(StoredReceiptKey{blob, key->public_key()}.save(layout));
   terminal.show(fmt::format("receipt key made: {}", key->public_key().keyid()));
+  terminal.show(fmt::format("as words: {}", base::fingerprint_words(crypto::sha256(key->public_key().der()).bytes())));
   terminal.show(fmt::format("its public half, for whoever checks receipts: {}", (layout.receipt_key() / "key.pem").string()));
   return {};
 }
 
 Result<void> remember_srk(const Layout& layout, const tpm::Device& device) {
-  if (!std::filesystem::exists(layout.keys() / "srk.name")) return save_srk_name(layout, device.srk_name());
+  if (!is_there(layout.keys() / "srk.name")) return save_srk_name(layout, device.srk_name());
   const base::Bytes known = TRY(load_srk_name(layout));
   return device.expect_srk(known);
 }
@@ -103,21 +121,16 @@ Result<void> provision(const Layout& layout, const ProvisioningPlan& plan, Termi
   TRY(remember_srk(layout, *device));
   TRY(make_receipt_key(layout, *device, terminal));
 
-  std::vector<tpm::Officer> officers = TRY(define_officers(*device, plan, terminal));
-  const tpm::Quorum quorum{plan.quorum, std::move(officers)};
-  terminal.show("the TPM makes an RSA-3072 key; this takes up to a minute");
-  const tpm::KeyBlob blob = TRY(tpm::QuorumKey::create(*device, quorum, crypto::KeyAlgorithm::rsa_pkcs1));
-  const tpm::QuorumKey key = TRY(tpm::QuorumKey::load(*device, blob, quorum));
-  TRY(KeyClass{plan.key_class, blob, quorum, key.name(), key.public_key(), {}}.save(layout));
-  terminal.show(fmt::format("key class {}: {} of {} officers", plan.key_class, quorum.m, quorum.officers.size()));
-  terminal.show(fmt::format("key name      {}", base::hex(key.name())));
-  terminal.show(fmt::format("as words      {}", base::fingerprint_words(crypto::sha256(key.name()).bytes())));
-  return {};
+  std::vector<tpm::Officer> officers;
+  const Result<void> made = make_key_class(layout, *device, plan, terminal, officers);
+  if (!made)   // nothing is left in the TPM of what did not come about
+    for (const tpm::Officer& officer : officers) (void)tpm::remove_officer(*device, officer);
+  return made;
 }
 
 Result<void> request_certificate(const Layout& layout, Custody& custody, const std::string& name,
                                  const keys::SubjectName& subject, const std::string& file, Terminal& terminal) {
-  if (std::filesystem::exists(file)) return fail(Errc::refused, fmt::format("{} exists already", printable(file)));
+  if (is_there(file)) return fail(Errc::refused, fmt::format("{} exists already", printable(file)));
   const KeyClass key_class = TRY(KeyClass::load(layout, name));
   const keys::CertificateRequest request =
       TRY(keys::CertificateRequest::prepare(subject, key_class.public_key.der()));
@@ -150,6 +163,19 @@ Result<void> request_certificate(const Layout& layout, Custody& custody, const s
   return {};
 }
 
+Result<void> unlock(const Layout& layout, Custody& custody, const std::string& name, const std::string& officer,
+                    Terminal& terminal) {
+  const KeyClass key_class = TRY(KeyClass::load(layout, name));
+  tpm::Device* const device = TRY(custody.device());
+  for (const tpm::Officer& known : key_class.quorum.officers) {
+    if (known.name != officer) continue;
+    TRY(tpm::unlock_officer(*device, known));
+    terminal.show(fmt::format("{} is unlocked: {} tries, the same PIN", officer, tpm::kPinTries));
+    return {};
+  }
+  return fail(Errc::not_found, fmt::format("{} is not an officer of key class \"{}\"", printable(officer), name));
+}
+
 Result<void> enrol_submitter(const Layout& layout, const std::string& name, const std::string& key_file, Terminal& terminal) {
   if (!is_plain_name(name))
     return fail(Errc::usage, fmt::format("submitter \"{}\": lower-case letters, digits, - and _ only", printable(name)));
@@ -159,7 +185,7 @@ Result<void> enrol_submitter(const Layout& layout, const std::string& name, cons
     return fail(Errc::unsupported, fmt::format("{}: submitters' keys are ECDSA P-256", printable(key_file)));
   TRY(usb::make_folders(layout.submitters()));
   const std::filesystem::path file = layout.submitters() / (name + ".pem");
-  if (std::filesystem::exists(file)) return fail(Errc::refused, fmt::format("submitter \"{}\" is enrolled already", name));
+  if (is_there(file)) return fail(Errc::refused, fmt::format("submitter \"{}\" is enrolled already", name));
   TRY(usb::write_file(file, base::as_bytes(key.pem())));
   terminal.show(fmt::format("submitter {} is enrolled", name));
   terminal.show(fmt::format("key {}", key.keyid()));
@@ -170,15 +196,16 @@ Result<void> enrol_submitter(const Layout& layout, const std::string& name, cons
 
 Result<void> show_status(const Layout& layout, Custody& custody, Terminal& terminal) {
   tpm::Device* const device = TRY(custody.device());
-  TRY(custody.receipt_key());
+  const tpm::ReceiptKey* const receipt_key = TRY(custody.receipt_key());
   terminal.show(fmt::format("TPM            {}", custody.kind()));
   terminal.show("mode           development: firmware not measured");
   terminal.show(fmt::format("receipt key    {}", custody.receipt_keyid()));
+  terminal.show(fmt::format("  as words     {}", base::fingerprint_words(crypto::sha256(receipt_key->public_key().der()).bytes())));
   const base::Time now = SystemClock().now();
   std::error_code ignored;
   for (const auto& entry : std::filesystem::directory_iterator(layout.keys(), ignored)) {
     const std::string name = entry.path().filename().string();
-    if (!entry.is_directory() || name == "receipt") continue;
+    if (!is_plain_name(name) || name == "receipt") continue;   // srk.name, and what a power cut left
     const KeyClass key_class = TRY(KeyClass::load(layout, name));
     TRY(custody.load(key_class));
     terminal.show(fmt::format("key class      {}: {} of {} officers, key {}", name, key_class.quorum.m,

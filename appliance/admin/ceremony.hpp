@@ -28,6 +28,10 @@ base::Result<void> provision(const Layout& layout, const ProvisioningPlan& plan,
 base::Result<void> request_certificate(const Layout& layout, Custody& custody, const std::string& key_class,
                                        const keys::SubjectName& subject, const std::string& file, Terminal& terminal);
 
+// A blocked officer may try again; the PIN stays as it is, and unknown to everybody else.
+base::Result<void> unlock(const Layout& layout, Custody& custody, const std::string& key_class, const std::string& officer,
+                          Terminal& terminal);
+
 base::Result<void> enrol_submitter(const Layout& layout, const std::string& name, const std::string& key_file,
                                    Terminal& terminal);
 

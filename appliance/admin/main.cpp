@@ -1,6 +1,7 @@
 // coldseal-admin: provisioning, certificates, submitters. It makes keys and signs certificate requests with the officers; it
 // signs no code. It needs the TPM for itself: stop coldseald first.
 #include <CLI/CLI.hpp>
+#include <cstdio>
 #include <functional>
 #include <string>
 
@@ -42,9 +43,9 @@ int main(int argc, char** argv) {
   appliance::Terminal terminal;
   CLI::App app("Administers a Coldseal appliance: officers, keys, certificates, submitters.", "coldseal-admin");
   std::string root = "/";
-  app.add_option("--root", root, "folder that stands for /");
+  app.add_option("--root", root, "folder that stands for /")->check(CLI::ExistingDirectory);
   app.set_version_flag("--version", std::string(COLDSEAL_VERSION));
-  app.require_subcommand(1);
+  app.require_subcommand(0, 1);   // its own complaint hides what was mistyped
 
   appliance::ProvisioningPlan plan;
   CLI::App* const provision = app.add_subcommand("provision", "make a key class: enrol its officers, then make its key in the TPM");
@@ -75,8 +76,21 @@ int main(int argc, char** argv) {
   submitter->add_option("NAME", name, "how this appliance calls them; a profile's submitters list names them")->required();
   submitter->add_option("KEY", key_file, "PEM file made by coldseal key create (K.pub.pem)")->required();
 
+  std::string officer;
+  CLI::App* const unlock = app.add_subcommand("unlock", "let a blocked officer try again; the PIN does not change");
+  unlock->add_option("--key-class", key_class, "whose officer")->required();
+  unlock->add_option("OFFICER", officer, "who is blocked")->required();
+
   CLI::App* const status = app.add_subcommand("status", "TPM, officers, keys and certificates");
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  if (app.get_subcommands().empty()) {
+    std::fputs("coldseal-admin: what is to be done? coldseal-admin --help lists the subcommands\n", stderr);
+    return 2;
+  }
 
   const appliance::Layout layout(root);
   Result<void> done;
@@ -87,10 +101,14 @@ int main(int argc, char** argv) {
     });
   if (*certificate) done = install_certificate(layout, key_class, chain, terminal);
   if (*submitter) done = appliance::enrol_submitter(layout, name, key_file, terminal);
+  if (*unlock)
+    done = with_tpm(layout, [&](appliance::Custody& custody) {
+      return appliance::unlock(layout, custody, key_class, officer, terminal);
+    });
   if (*status)
     done = with_tpm(layout, [&](appliance::Custody& custody) { return appliance::show_status(layout, custody, terminal); });
   if (done) return 0;
-  terminal.show("coldseal-admin: " + base::printable(done.error().text()));
+  std::fputs(("coldseal-admin: " + base::printable(done.error().text()) + "\n").c_str(), stderr);
   const bool usage = done.error().code() == base::Errc::usage || done.error().code() == base::Errc::malformed ||
                      done.error().code() == base::Errc::not_found;
   return usage ? 2 : 1;

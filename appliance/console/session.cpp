@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <memory>
 #include <utility>
 
 #include "crypto/base/limits.hpp"
@@ -127,8 +128,9 @@ Result<void> ConsoleSession::run() {
       continue;
     }
     std::size_t number = 0;
-    const auto [end, error] = std::from_chars(typed.data(), typed.data() + typed.size(), number);
-    if (error != std::errc{} || end != typed.data() + typed.size() || number < 1 || number > waiting.size()) {
+    const char* const last = std::to_address(typed.end());
+    const auto [end, error] = std::from_chars(typed.data(), last, number);
+    if (error != std::errc{} || end != last || number < 1 || number > waiting.size()) {
       terminal_->show(fmt::format("there is no request \"{}\" in the list", printable(typed)));
       continue;
     }
@@ -139,7 +141,11 @@ Result<void> ConsoleSession::run() {
 
 Result<void> ConsoleSession::read_request(const WaitingRequest& request) {
   const ConsoleAnswer answer = TRY(answer_to(AskRequest{request.id}));
-  if (show_refusal(answer)) return {};
+  if (show_refusal(answer)) {   // what cannot be shown cannot be approved, but it can be sent back
+    const std::string typed = TRY(terminal_->ask("r to reject it, Enter to go back: "));
+    if (typed == "r") TRY(reject(request));
+    return {};
+  }
   const auto* const document = std::get_if<Document>(&answer);
   if (document == nullptr) return fail(Errc::malformed, "coldseald answered something else than the request");
   for (const Section& section : document->sections) {
@@ -151,7 +157,10 @@ Result<void> ConsoleSession::read_request(const WaitingRequest& request) {
   for (;;) {
     const std::string typed = TRY(terminal_->ask("a to approve, r to reject, b to go back: "));
     if (typed == "a") return approve(request);
-    if (typed == "r") return reject(request);
+    if (typed == "r") {
+      TRY(reject(request));
+      return {};
+    }
     if (typed == "b") return {};
   }
 }
@@ -181,14 +190,13 @@ Result<void> ConsoleSession::enter_pins(const WaitingRequest& request, Approval 
       terminal_->show("stopped; nothing was signed, the request waits again");
       return {};
     }
-    if (officer == "r") return reject(request);
-    base::Result<base::SecretBytes> pin = terminal_->ask_secret(fmt::format("PIN of {}: ", printable(officer)));
-    if (!pin) {
-      if (pin.error().code() != Errc::usage) return tl::unexpected<base::Error>(pin.error());
-      terminal_->show("not done: " + pin.error().text());
+    if (officer == "r") {
+      if (TRY(reject(request))) return {};
       continue;
     }
-    ConsoleAnswer answer = TRY(answer_to(EnterPin{officer, std::move(*pin)}));
+    std::optional<Credentials> typed = TRY(ask_pin(officer));
+    if (!typed) continue;
+    ConsoleAnswer answer = TRY(answer_to(EnterPin{typed->officer, std::move(typed->pin)}));
     if (const auto* const done = std::get_if<Done>(&answer)) {
       terminal_->show(printable(done->text));
       return {};
@@ -205,18 +213,33 @@ Result<void> ConsoleSession::enter_pins(const WaitingRequest& request, Approval 
   }
 }
 
-Result<void> ConsoleSession::reject(const WaitingRequest& request) {
+Result<std::optional<ConsoleSession::Credentials>> ConsoleSession::ask_pin(std::string officer) {
+  if (officer.empty() || officer.size() > base::limits::kNameBytes) {
+    terminal_->show("that is not an officer's name");
+    return std::optional<Credentials>();
+  }
+  Result<base::SecretBytes> pin = terminal_->ask_secret(fmt::format("PIN of {}: ", printable(officer)));
+  if (!pin && pin.error().code() != Errc::usage) return tl::unexpected<base::Error>(pin.error());
+  if (!pin || pin->empty()) {   // an empty PIN would cost the officer a try
+    terminal_->show("not done: " + (pin ? "no PIN was typed" : pin.error().text()));
+    return std::optional<Credentials>();
+  }
+  return std::optional<Credentials>(Credentials{std::move(officer), std::move(*pin)});
+}
+
+Result<bool> ConsoleSession::reject(const WaitingRequest& request) {
   const std::string reason = TRY(terminal_->ask("reason, for the submitter: "));
   if (reason.empty()) {
     terminal_->show("a rejection needs a reason; nothing was done");
-    return {};
+    return false;
   }
-  const std::string officer = TRY(terminal_->ask("officer: "));
-  base::SecretBytes pin = TRY(terminal_->ask_secret(fmt::format("PIN of {}: ", printable(officer))));
-  const ConsoleAnswer answer = TRY(answer_to(RejectRequest{request.id, officer, std::move(pin), reason}));
+  std::string officer = TRY(terminal_->ask("officer: "));
+  std::optional<Credentials> typed = TRY(ask_pin(std::move(officer)));
+  if (!typed) return false;
+  const ConsoleAnswer answer = TRY(answer_to(RejectRequest{request.id, typed->officer, std::move(typed->pin), reason}));
   if (const auto* const done = std::get_if<Done>(&answer)) terminal_->show(printable(done->text));
-  show_refusal(answer);
-  return {};
+  const auto* const refusal = std::get_if<Refusal>(&answer);
+  return !show_refusal(answer) || refusal->sitting_is_over;
 }
 
 }  // namespace appliance

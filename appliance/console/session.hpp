@@ -2,6 +2,7 @@
 // worded and sends back what was typed; decides nothing.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,7 +31,14 @@ class ConsoleSession {
   base::Result<void> read_request(const WaitingRequest& request);
   base::Result<void> approve(const WaitingRequest& request);
   base::Result<void> enter_pins(const WaitingRequest& request, Approval approval);
-  base::Result<void> reject(const WaitingRequest& request);
+  // Whether that was the end: false while an approval still goes on.
+  base::Result<bool> reject(const WaitingRequest& request);
+  // An officer's name and PIN; nullopt, having said why, when what was typed cannot be theirs.
+  struct Credentials {
+    std::string officer;
+    base::SecretBytes pin;
+  };
+  base::Result<std::optional<Credentials>> ask_pin(std::string officer);
   bool show_refusal(const ConsoleAnswer& answer);   // whether it was one
   int socket_ = -1;
   Terminal* terminal_ = nullptr;

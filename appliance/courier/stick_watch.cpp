@@ -68,25 +68,32 @@ bool StickWatch::round(HandedOver& handed_over, serial::Instant now) {
 bool StickWatch::look_at(const Stick& stick, const std::string& id, HandedOver& handed_over, serial::Instant now) {
   const std::optional<Stamp> response = stamp_of(boxes_.outbox / id / wire::kReceiptName);
   const std::optional<Stamp> request = stamp_of(mounted_at_ / fs::path(wire::kRequestsFolder) / id / wire::kManifestName);
-  if (!response && !request) return true;   // being written to the stick, or no request after all
   Seen& seen = seen_[id];
-  if (response ? seen.response == response : seen.request == request) return seen.problem.empty();
-  if (now < seen.retry_at) return false;
+  // A request is handed over even when there is a response: that may be a refusal of a damaged copy, and this one whole.
+  // What was answered before coldseald recognises.
+  const bool taken = !request || settle(seen.request, request, id, "request not taken: ", now,
+                                        [&] { return take(stick, id, handed_over); });
+  const bool delivered = !response || settle(seen.response, response, id, "response not delivered: ", now,
+                                             [&] { return deliver(stick, id); });
+  return taken && delivered;
+}
 
-  const Result<void> done = response ? deliver(stick, id) : take(stick, id, handed_over);
-  if (!done && !is_there()) return true;   // pulled meanwhile; the next round says so
-  if (!done && stop_()) return true;
-  if (done || is_final(done.error().code())) {
-    (response ? seen.response : seen.request) = response ? response : request;
-  } else {
-    seen.retry_at = now + kRetry;
-  }
+bool StickWatch::settle(Dealt& dealt, const std::optional<Stamp>& stamp, const std::string& id, std::string_view problem,
+                        serial::Instant now, const std::function<Result<void>()>& action) {
+  if (dealt.with == stamp) return dealt.problem.empty();
+  if (now < dealt.retry_at) return false;
+  const Result<void> done = action();
+  if (!done && (!is_there() || stop_())) return true;   // pulled meanwhile; the next round says so
+  if (done || is_final(done.error().code()))
+    dealt.with = stamp;
+  else
+    dealt.retry_at = now + kRetry;
   if (done) {
-    seen.problem.clear();
+    dealt.problem.clear();
     return true;
   }
-  if (std::exchange(seen.problem, done.error().text()) != done.error().text())
-    say_(mounted_at_.string(), id, (response ? "response not delivered: " : "request not taken: ") + seen.problem);
+  if (std::exchange(dealt.problem, done.error().text()) != done.error().text())
+    say_(mounted_at_.string(), id, std::string(problem) + dealt.problem);
   return false;
 }
 

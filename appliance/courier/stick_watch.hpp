@@ -5,9 +5,11 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "appliance/courier/boxes.hpp"
 #include "crypto/base/result.hpp"
@@ -37,15 +39,21 @@ class StickWatch {
     std::uint64_t inode = 0;
     friend bool operator==(const Stamp&, const Stamp&) = default;
   };
-  struct Seen {
-    std::optional<Stamp> request;    // dealt with
-    std::optional<Stamp> response;   // on the stick
+  struct Dealt {
+    std::optional<Stamp> with;
     serial::Instant retry_at{};
-    std::string problem;             // the last one told
+    std::string problem;   // the last one told
+  };
+  struct Seen {
+    Dealt request;
+    Dealt response;
   };
   static std::optional<Stamp> stamp_of(const std::filesystem::path& file);
   bool is_there() const;
   bool look_at(const mass_storage::Stick& stick, const std::string& id, HandedOver& handed_over, serial::Instant now);
+  // Does what a new stamp asks for; false when it could not be done.
+  bool settle(Dealt& dealt, const std::optional<Stamp>& stamp, const std::string& id, std::string_view problem,
+              serial::Instant now, const std::function<base::Result<void>()>& action);
   base::Result<void> deliver(const mass_storage::Stick& stick, const std::string& id);
   base::Result<void> take(const mass_storage::Stick& stick, const std::string& id, HandedOver& handed_over);
   usb::OnProgress until_stopped() const;

@@ -12,6 +12,7 @@
 #include <cerrno>
 
 #include "appliance/console_protocol.hpp"
+#include "crypto/base/limits.hpp"
 #include "crypto/base/secret_bytes.hpp"
 
 namespace appliance {
@@ -47,19 +48,13 @@ bool send_all(int socket, base::ByteView bytes) {
   return true;
 }
 
-template <class T>
-ConsoleAnswer answer_of(Result<T> result) {
-  if (!result) return Refusal{result.error().text(), true};
-  return ConsoleAnswer(std::move(*result));
-}
-
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
   Connection(stream_protocol::socket socket, Workflow& workflow) : socket_(std::move(socket)), workflow_(&workflow) {}
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
   ~Connection() {
-    if (owns_sitting_) workflow_->end_sitting("the console went away");
+    if (owns_sitting()) workflow_->end_sitting("the console went away");
   }
 
   void read_next() {
@@ -69,6 +64,15 @@ class Connection : public std::enable_shared_from_this<Connection> {
   }
 
  private:
+  // The sitting that goes on may be another console's: a PIN must never go to a request that is not on this screen.
+  bool owns_sitting() const { return own_sitting_ != 0 && own_sitting_ == workflow_->sitting_number(); }
+
+  template <class T>
+  ConsoleAnswer answer_of(Result<T> result) const {
+    if (!result) return Refusal{result.error().text(), !owns_sitting()};
+    return ConsoleAnswer(std::move(*result));
+  }
+
   void read_payload() {
     const Result<std::size_t> size = payload_size(header_, kQuestionBytes);
     if (!size) return;   // not our console: the connection closes
@@ -84,38 +88,31 @@ class Connection : public std::enable_shared_from_this<Connection> {
     payload_.wipe();
     if (!question) return;
     const ConsoleAnswer answer = std::visit([this](auto& asked) { return reply(asked); }, *question);
-    if (send_all(socket_.native_handle(), encode(answer))) read_next();
+    base::Bytes frame = encode(answer);
+    if (frame.size() > base::limits::kConsoleMessageBytes)
+      frame = encode(ConsoleAnswer(Refusal{"this is too much to be shown at a console", !owns_sitting()}));
+    if (send_all(socket_.native_handle(), frame)) read_next();
   }
 
   ConsoleAnswer reply(AskList&) { return workflow_->waiting(); }
   ConsoleAnswer reply(AskRequest& ask) { return answer_of(workflow_->review(ask.id)); }
   ConsoleAnswer reply(BeginApproval& begin) {
     Result<Approval> begun = workflow_->begin_approval(begin.id);
-    if (begun) owns_sitting_ = true;
+    if (begun) own_sitting_ = workflow_->sitting_number();
     return answer_of(std::move(begun));
   }
   ConsoleAnswer reply(EnterPin& enter) {
-    if (!owns_sitting_ || !workflow_->is_sitting()) {
-      owns_sitting_ = false;
-      return Refusal{"no approval is going on at this console any more; begin again", true};
-    }
-    Result<ConsoleAnswer> entered =
-        workflow_->enter_pin(enter.officer, std::move(enter.pin), [this](std::size_t done, std::size_t total) {
+    if (!owns_sitting()) return Refusal{"no approval is going on at this console any more; begin again", true};
+    return answer_of(workflow_->enter_pin(enter.officer, std::move(enter.pin), [this](std::size_t done, std::size_t total) {
           (void)send_all(socket_.native_handle(),
                          encode(ConsoleAnswer(Progress{static_cast<std::uint32_t>(done), static_cast<std::uint32_t>(total), "signing"})));
-        });
-    owns_sitting_ = workflow_->is_sitting();
-    if (!entered) return Refusal{entered.error().text(), !owns_sitting_};
-    return std::move(*entered);
+        }));
   }
   ConsoleAnswer reply(RejectRequest& reject) {
-    auto rejected = workflow_->reject(reject.id, reject.officer, std::move(reject.pin), reject.reason);
-    owns_sitting_ = owns_sitting_ && workflow_->is_sitting();
-    return answer_of(std::move(rejected));
+    return answer_of(workflow_->reject(reject.id, reject.officer, std::move(reject.pin), reject.reason));
   }
   ConsoleAnswer reply(CancelApproval&) {
-    if (owns_sitting_) workflow_->end_sitting("cancelled at the console");
-    owns_sitting_ = false;
+    if (owns_sitting()) workflow_->end_sitting("cancelled at the console");
     return workflow_->waiting();
   }
 
@@ -123,7 +120,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Workflow* workflow_;
   std::array<std::uint8_t, kFrameHeaderBytes> header_{};
   base::SecretBytes payload_;
-  bool owns_sitting_ = false;
+  std::uint64_t own_sitting_ = 0;
 };
 
 }  // namespace

@@ -45,6 +45,7 @@ base::Result<void> serve(const appliance::Layout& layout) {
   boost::asio::steady_timer timer(io);
   std::function<void()> look_around = [&] {
     workflow->expire_sitting();
+    workflow->catch_up();
     workflow->take_in();
     workflow->inspect_received();
     timer.expires_after(kLookAround);
@@ -65,11 +66,17 @@ int main(int argc, char** argv) {
   appliance::harden_process();
   CLI::App app("The Coldseal signing daemon: inbox to officers to TPM to outbox.", "coldseald");
   std::string root = "/";
-  app.add_option("--root", root, "folder that stands for / : etc/coldseal, var/lib/coldseal and run/coldseal lie below it");
+  app.add_option("--root", root, "folder that stands for / : etc/coldseal, var/lib/coldseal and run/coldseal lie below it")->check(CLI::ExistingDirectory);
   app.set_version_flag("--version", std::string(COLDSEAL_VERSION));
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
   const base::Result<void> served = serve(appliance::Layout(root));
   if (served) return 0;
   appliance::journal_line("coldseald cannot run: " + served.error().text());
-  return served.error().code() == base::Errc::usage || served.error().code() == base::Errc::malformed ? 2 : 1;
+  const bool is_input = served.error().code() == base::Errc::usage || served.error().code() == base::Errc::malformed ||
+                        served.error().code() == base::Errc::not_found;
+  return is_input ? 2 : 1;
 }

@@ -1,6 +1,6 @@
 // coldseal-inspector FILES OS-LIST TODAY: reads an untrusted package and writes what it learned to standard output,
-// as encode_inspection() puts it. Started by coldseald only, one per request; it has no keys, no network and no way to
-// write files. A crash here costs that request, nothing more.
+// as encode_inspection() puts it. Started by coldseald only, one per request; it is given no keys and nothing
+// but one pipe, and its limits let it write no file. A crash here costs that request, nothing more.
 #include <fmt/format.h>
 #include <sys/prctl.h>
 #include <unistd.h>

@@ -19,7 +19,7 @@ std::uint16_t algorithm_id(crypto::DigestAlgorithm algorithm) {
     case crypto::DigestAlgorithm::sha512:
       return 0x000D;
   }
-  base::stop("no such digest algorithm", std::source_location::current());
+  base::stop("no such digest algorithm");
 }
 
 Result<crypto::Digest> sign_cp_hash(const Name& key, crypto::KeyAlgorithm algorithm, const crypto::Digest& digest) {

@@ -5,9 +5,9 @@
 
 namespace base {
 
-void stop(std::string_view what, const std::source_location& where) {
+void stop(std::string_view what, const Where& where) {
   std::fprintf(stderr, "coldseal: internal error: %.*s (%s:%u)\n", static_cast<int>(what.size()), what.data(),
-               where.file_name(), static_cast<unsigned>(where.line()));
+               where.file, where.line);
   std::abort();
 }
 

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cstdint>
-#include <source_location>
 #include <string>
 #include <string_view>
 #include <tl/expected.hpp>
@@ -58,10 +57,18 @@ Result<T> within(std::string_view context, Result<T> result) {
   return result;
 }
 
+// A place in the source. (std::source_location, which clang 14 lacks with this library and the fuzzers need.)
+struct Where {
+  const char* file;
+  unsigned line;
+  static constexpr Where here(const char* file = __builtin_FILE(), unsigned line = __builtin_LINE()) {
+    return {file, line};
+  }
+};
+
 // Stops the program, in release too: for what only our own bug can cause.
-[[noreturn]] void stop(std::string_view what, const std::source_location& where);
-inline void require(bool holds, std::string_view what,
-                    const std::source_location& where = std::source_location::current()) {
+[[noreturn]] void stop(std::string_view what, const Where& where = Where::here());
+inline void require(bool holds, std::string_view what, const Where& where = Where::here()) {
   if (!holds) stop(what, where);
 }
 

@@ -184,7 +184,7 @@ bool has_sha256_instructions() {
   return false;
 }
 void sha256_blocks(Sha256State&, ByteView) {
-  stop("this processor has no SHA instructions", std::source_location::current());
+  stop("this processor has no SHA instructions");
 }
 void sha256_blocks_of_two(Sha256State&, ByteView, Sha256State&, ByteView) {
   stop("this processor has no SHA instructions", std::source_location::current());

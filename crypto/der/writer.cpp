@@ -98,7 +98,7 @@ const Oid& oid_of(crypto::DigestAlgorithm algorithm) {
     case crypto::DigestAlgorithm::sha512:
       return oids::kSha512;
   }
-  base::stop("no such digest algorithm", std::source_location::current());
+  base::stop("no such digest algorithm");
 }
 
 Bytes algorithm(crypto::DigestAlgorithm digest) { return algorithm(oid_of(digest)); }

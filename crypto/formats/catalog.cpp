@@ -19,11 +19,6 @@ namespace oids = der::oids;
 
 namespace {
 
-// GUIDs of CAT_MEMBERINFO (version 1), the subject interface packages of Windows.
-constexpr std::string_view kPeGuid = "{C689AAB8-8E78-11D0-8C47-00C04FC295EE}";
-constexpr std::string_view kCabGuid = "{C689AABA-8E78-11D0-8C47-00C04FC295EE}";
-constexpr std::string_view kFlatGuid = "{DE351A42-8E59-11D0-8C47-00C04FC295EE}";
-
 Result<std::string> bmp_string(der::Reader& in) {
   const ByteView utf16 = TRY(in.expect(der::kBmpString));
   if (utf16.size() > 2 * limits::kAttributeTextBytes) return fail(Errc::too_large, fmt::format("text of {} bytes", utf16.size()));
@@ -43,8 +38,7 @@ Result<NameValue> name_value(ByteView der_bytes) {
   if (value.size() > 2 * limits::kAttributeTextBytes + 2)   // UTF-16 and its NUL
     return fail(Errc::too_large, fmt::format("{} of {} bytes", base::printable(read.name), value.size()));
   // MakeCat stores a base64 value (flag 0x00020000) as the octets it decodes to: shown in hex, for it need not be text.
-  constexpr std::uint32_t kBinary = 0x00020000;
-  if ((read.flags & kBinary) != 0) {
+  if ((read.flags & kBinaryValue) != 0) {
     read.value = base::hex(value);
     return read;
   }
@@ -66,20 +60,9 @@ Result<std::optional<MemberKind>> kind_of_info(const der::Element& value) {
   const std::string guid = TRY(bmp_string(in));
   TRY(in.expect_unsigned());
   TRY(in.expect_end());
-  if (base::equal_ignoring_case(guid, kPeGuid)) return std::optional(MemberKind::pe);
-  if (base::equal_ignoring_case(guid, kCabGuid)) return std::optional(MemberKind::cab);
-  if (base::equal_ignoring_case(guid, kFlatGuid)) return std::optional(MemberKind::flat);
+  for (const MemberKind kind : {MemberKind::pe, MemberKind::cab, MemberKind::flat})
+    if (base::equal_ignoring_case(guid, member_kind_guid(kind))) return std::optional(kind);
   return std::optional<MemberKind>();
-}
-
-// Whether an SpcPeImageData names its file by a moniker [1], which is how page hashes are carried.
-bool has_moniker(const IndirectData& data) {
-  if (!(data.type == oids::kSpcPeImageData)) return false;
-  der::Reader outer(data.value);
-  Result<der::Reader> in = outer.expect_inside(der::kSequence);
-  if (!in || !in->match(der::kBitString)) return false;
-  Result<der::Reader> link = in->expect_inside(der::context(0));
-  return link && link->expect_element(der::context(1)).has_value();
 }
 
 Result<void> read_attribute(der::Reader& set, CatalogEntry& entry) {
@@ -102,7 +85,11 @@ Result<void> read_attribute(der::Reader& set, CatalogEntry& entry) {
     if (entry.digest) return fail(Errc::malformed, "indirect data twice");
     const IndirectData data = TRY(IndirectData::parse(value.whole));
     entry.digest = data.digest;
-    entry.has_page_hashes = has_moniker(data);
+    if (data.type == oids::kSpcPeImageData) {
+      std::optional<PageHashes> pages = TRY(page_hashes_of(data.value));
+      entry.has_page_hashes = pages.has_value();
+      if (pages && pages->version == PageHashVersion::v2) entry.page_hashes = std::move(pages->table);
+    }
   }
   return {};
 }

@@ -1,5 +1,5 @@
-// Security catalogs (.cat): the certificate trust list inside, built as Inf2Cat builds it (version 2: SHA-256 with SHA-1
-// twins) and read strictly (versions 1 and 2). The list is the content that cms signs, content type
+// Security catalogs (.cat): the certificate trust list inside, built as Inf2Cat and MakeCat build it (version 1: SHA-1;
+// version 2: SHA-256 with SHA-1 twins) and read strictly. The list is the content that cms signs, content type
 // oids::kCertificateTrustList; signatures are not looked at here. Text is UTF-8; digests are raw bytes.
 // Errors: Errc::malformed (not DER, not a catalog), Errc::unsupported (a variant nobody should trust), Errc::too_large
 // (over limits::kCatalog*). Source: docs/catalogs.md, measured on 1,872 catalogs; Microsoft publishes no specification.
@@ -27,6 +27,8 @@ using base::Result;
 
 enum class MemberKind : std::uint8_t { pe, cab, flat };
 std::string_view member_kind_name(MemberKind kind);   // "PE", "CAB", "flat"
+// In CAT_MEMBERINFO (version 1): the subject interface package of Windows that reads such files.
+std::string_view member_kind_guid(MemberKind kind);
 
 // What a catalog says about a file's bytes. The kind is found from the content, never from the name: PE files by their
 // Authenticode digest (which embedding a signature does not change), cabinets by theirs, everything else flat.
@@ -35,13 +37,16 @@ struct MemberDigests {
   crypto::Digest sha1;
   crypto::Digest sha256;
   std::optional<crypto::Digest> cab_size;   // cabinets only: SHA-256 of the four bytes of cbCabinet
+  Bytes page_hashes{};                      // PE only, when asked for: the table of SHA-256 page hashes (version 2)
 };
 
 // Streams the file in constant memory. Errc::unsupported for a cabinet with a reserved area (a signed one) or one that is
 // not the whole file; what PeImage refuses is refused here too: such files would be read in two ways.
-Result<MemberDigests> member_digests(const base::ByteSource& file);
+// Everything comes from one read of the file. Page hashes are found for PE files only.
+enum class MemberPageHashes : std::uint8_t { none, sha256 };
+Result<MemberDigests> member_digests(const base::ByteSource& file, MemberPageHashes wanted = MemberPageHashes::none);
 
-// One CAT_NAMEVALUE: on a member or on the catalog.
+// One CAT_NAMEVALUE: on a member or on the catalog. With kBinaryValue the octets are no text: value is their hex.
 struct NameValue {
   std::string name;
   std::string value;
@@ -49,11 +54,13 @@ struct NameValue {
   friend bool operator==(const NameValue&, const NameValue&) = default;
 };
 inline constexpr std::uint32_t kNameValueFlags = 0x10010001;   // what Inf2Cat writes on OS, OSAttr, File, HWIDn
+inline constexpr std::uint32_t kBinaryValue = 0x00020000;
 
 struct CatalogMember {
-  std::string file;      // the File attribute: destination base name, lower case
-  std::string os_attr;   // the OSAttr attribute: "2:10.0"
+  std::string file;      // the File attribute: destination base name, lower case; "" for none
+  std::string os_attr;   // the OSAttr attribute: "2:10.0"; "" for none
   MemberDigests digests;
+  std::vector<NameValue> attributes{};   // further ones: DRMLevel, PETrusted, what a CDF says
 };
 
 struct CatalogContent {
@@ -62,9 +69,12 @@ struct CatalogContent {
   std::string os;                                    // the OS attribute: "_v100,_v100_X64"
   std::vector<std::string> hardware_ids;             // HWID1 first; written last to first
   std::vector<CatalogMember> members;                // any order; equal digests keep theirs
+  unsigned version = 2;                              // 1 for Windows before 8; it holds no page hashes
+  std::vector<NameValue> attributes{};               // of the catalog, before OS: Inf2Cat's PE=TRUSTED, a CDF's CATATTRn
+  bool twins_have_attributes = true;                 // MakeCat puts none on the SHA-1 twins of a version 2 list
 };
 
-// The CTL as DER, a version 2 list. Errc::malformed for text that is not UTF-8 or a time UTCTime cannot hold, Errc::too_large
+// The CTL as DER. Errc::unsupported for a cabinet in a version 1 list: how it is written there was never seen. Errc::malformed for text that is not UTF-8 or a time UTCTime cannot hold, Errc::too_large
 // over limits::kCatalog*. The same content always gives the same bytes.
 Result<Bytes> encode_ctl(const CatalogContent& content);
 
@@ -76,8 +86,9 @@ struct CatalogEntry {
   Bytes tag;                                 // subjectIdentifier: a raw digest (v2), or UTF-16LE text, mostly hex (v1)
   std::optional<MemberKind> kind;            // from CAT_MEMBERINFO2, or the GUID of CAT_MEMBERINFO
   std::optional<crypto::Digest> digest;      // of SPC_INDIRECT_DATA
-  bool has_page_hashes = false;
-  std::vector<NameValue> attributes;         // in file order: OSAttr, File, ...
+  bool has_page_hashes = false;              // of any version
+  Bytes page_hashes{};                       // the table of SHA-256 page hashes, when that is what they are
+  std::vector<NameValue> attributes{};       // in file order: OSAttr, File, ...
   const std::string* attribute(std::string_view name) const;   // case ignored; nullptr when there is none
 };
 

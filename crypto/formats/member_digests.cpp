@@ -4,6 +4,7 @@
 
 #include "crypto/base/byte_reader.hpp"
 #include "crypto/formats/catalog.hpp"
+#include "crypto/formats/page_hashes.hpp"
 #include "crypto/formats/pe_image.hpp"
 
 namespace formats {
@@ -22,11 +23,14 @@ Result<bool> looks_like_cab(const base::ByteSource& file) {
   return base::as_text(magic) == "MSCF";
 }
 
-Result<MemberDigests> pe_digests(const base::ByteSource& file) {
+Result<MemberDigests> pe_digests(const base::ByteSource& file, MemberPageHashes wanted) {
   const PeImage image = TRY(PeImage::parse(file));
   constexpr std::array kBoth = {DigestAlgorithm::sha1, DigestAlgorithm::sha256};
-  const PeMeasurement measured = TRY(image.measure(file, kBoth));
-  return MemberDigests{MemberKind::pe, measured.digest(DigestAlgorithm::sha1), measured.digest(DigestAlgorithm::sha256), std::nullopt};
+  const bool with_pages = wanted == MemberPageHashes::sha256;
+  const PeMeasurement measured = TRY(image.measure(file, PeMeasuring{.algorithms = kBoth, .page_hashes_v2 = with_pages}));
+  MemberDigests digests{MemberKind::pe, measured.digest(DigestAlgorithm::sha1), measured.digest(DigestAlgorithm::sha256), std::nullopt};
+  if (with_pages) digests.page_hashes = measured.page_hashes(PageHashVersion::v2);
+  return digests;
 }
 
 struct Pair {
@@ -74,12 +78,24 @@ std::string_view member_kind_name(MemberKind kind) {
     case MemberKind::flat:
       return "flat";
   }
+  base::stop("no such member kind");
+}
+
+std::string_view member_kind_guid(MemberKind kind) {
+  switch (kind) {
+    case MemberKind::pe:
+      return "{C689AAB8-8E78-11D0-8C47-00C04FC295EE}";
+    case MemberKind::cab:
+      return "{C689AABA-8E78-11D0-8C47-00C04FC295EE}";
+    case MemberKind::flat:
+      return "{DE351A42-8E59-11D0-8C47-00C04FC295EE}";
+  }
   base::stop("no such member kind", std::source_location::current());
 }
 
-Result<MemberDigests> member_digests(const base::ByteSource& file) {
+Result<MemberDigests> member_digests(const base::ByteSource& file, MemberPageHashes wanted) {
   const bool is_pe = TRY(looks_like_pe(file));
-  if (is_pe) return pe_digests(file);
+  if (is_pe) return pe_digests(file, wanted);
   const bool is_cab = TRY(looks_like_cab(file));
   if (is_cab) return cab_digests(file);
   Pair digests;

@@ -297,8 +297,11 @@ class DriverInfReader {
       service.line = line.number;
       if (service.name.empty() || install.empty()) continue;
       if (!seen_services_.insert(base::lower_ascii(service.name + "\n" + install)).second) continue;
-      if (const InfLine* start = inf_.line(install, "StartType")) service.start_type = TRY(text(*start, start->field(0)));
-      if (const InfLine* binary = inf_.line(install, "ServiceBinary")) service.binary = TRY(text(*binary, binary->field(0)));
+      const Lines* lines = TRY(lines_by_key(base::lower_ascii(install)));
+      const auto start = lines->find("starttype");
+      const auto binary = lines->find("servicebinary");
+      if (start != lines->end()) service.start_type = TRY(text(*start->second, start->second->field(0)));
+      if (binary != lines->end()) service.binary = TRY(text(*binary->second, binary->second->field(0)));
       out_.services_.push_back(std::move(service));
     }
     return {};

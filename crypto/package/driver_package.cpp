@@ -51,6 +51,8 @@ struct Plan {
     std::string path;
     std::string file;
     std::vector<const OsTarget*> targets;
+    std::string drm_level{};
+    bool is_pe_trusted = false;
   };
   std::vector<Member> members;
   std::unordered_map<std::string, std::size_t> by_source_and_name;
@@ -62,14 +64,36 @@ void merge(std::vector<const OsTarget*>& into, const std::vector<const OsTarget*
   std::sort(into.begin(), into.end());   // pointers into known_os_targets(): its order
 }
 
-void add_member(Plan& plan, const std::string& path, std::string_view destination, const std::vector<const OsTarget*>& targets) {
+Plan::Member& add_member(Plan& plan, const std::string& path, std::string_view destination, const std::vector<const OsTarget*>& targets) {
   const std::string file = base::lower_ascii(base_name(destination));
   const auto [place, is_new] = plan.by_source_and_name.try_emplace(path + "\n" + file, plan.members.size());
   if (is_new) plan.members.push_back({path, file, {}});
-  merge(plan.members[place->second].targets, targets);
+  Plan::Member& member = plan.members[place->second];
+  merge(member.targets, targets);
+  return member;
+}
+
+// What the INF's [SignatureAttributes] says about the member.
+void add_attributes(Plan::Member& member, const PackageInf& inf) {
+  for (const SignatureAttribute& attribute : inf.signature_attributes) {
+    if (attribute.file != member.file) continue;
+    if (!attribute.drm_level.empty()) member.drm_level = attribute.drm_level;
+    member.is_pe_trusted = member.is_pe_trusted || attribute.is_pe_trusted;
+  }
+}
+
+bool asks_for_pe_trust(const PackageInf& inf) {
+  return std::any_of(inf.signature_attributes.begin(), inf.signature_attributes.end(),
+                     [](const SignatureAttribute& attribute) { return attribute.is_pe_trusted; });
 }
 
 }  // namespace
+
+std::string as_inf2cat_names(std::string_view path) {
+  std::string text = "\\" + std::string(path);
+  std::replace(text.begin(), text.end(), '/', '\\');
+  return text;
+}
 
 bool is_catalog_name(std::string_view name) {
   constexpr std::string_view kForbidden = "<>:\"/\\|?*%";
@@ -118,7 +142,12 @@ DriverPackage DriverPackage::read(const std::vector<PackageFile>& files, Inspect
       unreadable(driver.error());
       continue;
     }
-    package.infs_.push_back({file->path, std::string(folder_of(file->path)), std::move(kept), std::move(*driver)});
+    Result<std::vector<SignatureAttribute>> attributes = signature_attributes(*kept);
+    if (!attributes) {
+      unreadable(attributes.error());
+      continue;
+    }
+    package.infs_.push_back({file->path, std::string(folder_of(file->path)), std::move(kept), std::move(*driver), std::move(*attributes)});
   }
   if (package.infs_.empty())
     out.finding("package.no-inf", Severity::warning, "", 0, "no driver INF file in the package", "add the INF file if catalogs are wanted");
@@ -154,7 +183,8 @@ const PackageFile* DriverPackage::copied_source(const PackageInf& inf, const Cop
   if (!copied.has_source_entry) {
     if (inf.file->line("Version", "LayoutFile") != nullptr) return nullptr;   // listed in Windows' own layout.inf
     out.finding("inf.sourcedisksfiles-missing", Severity::error, inf.path, copied.line,
-                fmt::format("{} is copied by [{}] and is missing from [SourceDisksFiles] (Inf2Cat 22.9.10)", copied.source, copied.section),
+                fmt::format("22.9.10: {} missing from [SourceDisksFiles] section in {}; ok if file source is provided via LayoutFile in [Version]. [{}] copies it",
+                            copied.source, as_inf2cat_names(inf.path), copied.section),
                 "list the file in [SourceDisksFiles]");
     return nullptr;
   }
@@ -164,11 +194,12 @@ const PackageFile* DriverPackage::copied_source(const PackageInf& inf, const Cop
   if (!compressed.empty()) compressed.back() = '_';
   if (file(compressed) != nullptr)
     out.finding("inf.file-compressed", Severity::error, inf.path, copied.line,
-                fmt::format("{} is there only in its compressed form {}, which is not read", copied.source, base_name(compressed)),
+                fmt::format("22.9.1: {} is there only in its compressed form {}, which is not read", as_inf2cat_names(inf.folder + copied.source), base_name(compressed)),
                 "expand the file (expand, or cabextract) and leave the compressed form out");
   else
     out.finding("inf.file-missing", Severity::error, inf.path, copied.line,
-                fmt::format("{} is copied by [{}] and is not in the package (Inf2Cat 22.9.1)", inf.folder + copied.source, copied.section),
+                fmt::format("22.9.1: {} in [{}] of {} is missing or cannot be decompressed", as_inf2cat_names(inf.folder + copied.source), copied.section,
+                            as_inf2cat_names(inf.path)),
                 "add the file at that place, or remove its line from the INF");
   return nullptr;
 }
@@ -209,7 +240,8 @@ void DriverPackage::plan_catalogs(std::span<const OsTarget* const> targets, Insp
         if (installing.empty()) continue;
         InspectionBuilder again;
         const bool is_first = reported.insert(base::lower_ascii(copied.source)).second;
-        if (const PackageFile* source = copied_source(inf, copied, is_first ? out : again)) add_member(*plan, source->path, copied.destination, installing);
+        if (const PackageFile* source = copied_source(inf, copied, is_first ? out : again))
+          add_attributes(add_member(*plan, source->path, copied.destination, installing), inf);
       }
     }
   }
@@ -218,12 +250,21 @@ void DriverPackage::plan_catalogs(std::span<const OsTarget* const> targets, Insp
   for (const std::string& id : ids) id_bytes += id.size() + 4;
   // Each catalog repeats the ids.
   if (plans.size() > limits::kCatalogs || plans.size() * id_bytes + planned_members() * kMember > kAnswer) return refuse_size(ids.size());
+  const bool is_pe_trusted = std::any_of(infs_.begin(), infs_.end(), asks_for_pe_trust);
   for (Plan& plan : plans) {
-    PlannedCatalog catalog{plan.path, os_attribute(plan.targets), ids, {}};
+    PlannedCatalog catalog{plan.path, os_attribute(plan.targets), ids, {}, is_pe_trusted};
+    const bool is_for_new_systems = std::any_of(plan.targets.begin(), plan.targets.end(), [](const OsTarget* target) { return !target->needs_v1; });
+    if (catalog_version(plan.targets) == 1 && is_for_new_systems)
+      out.finding("catalog.sha1-only", Severity::warning, plan.path, 0,
+                  "a version 1 (SHA-1) catalog, because of the systems before Windows 8, for newer systems too",
+                  "make a package of its own for Windows 8 and newer, with a version 2 (SHA-256) catalog");
     if (const PackageFile* old = file(plan.path))
       out.finding("catalog.replaced", Severity::note, old->path, 0, "a catalog of that name is already there", "none needed: a new one takes its place");
-    for (Plan::Member& member : plan.members)
-      catalog.members.push_back({std::move(member.path), std::move(member.file), os_attr_attribute(member.targets)});
+    for (Plan::Member& member : plan.members) {
+      const bool has_page_hashes = member.is_pe_trusted || !member.drm_level.empty();
+      catalog.members.push_back({std::move(member.path), std::move(member.file), os_attr_attribute(member.targets),
+                                 std::move(member.drm_level), member.is_pe_trusted, has_page_hashes});
+    }
     out.catalogs().push_back(std::move(catalog));
   }
 }

@@ -14,17 +14,22 @@
 #include "crypto/package/inspection.hpp"
 #include "crypto/package/inspection_builder.hpp"
 #include "crypto/package/os_targets.hpp"
+#include "crypto/package/signature_attributes.hpp"
 
 namespace package {
 
 // Whether a lower-case name may be a catalog's: a plain file name that Windows, FAT and Linux take alike, ending in .cat.
 bool is_catalog_name(std::string_view name);
 
+// A path of the package as Inf2Cat's messages write it: from the package's folder on, with backslashes: "\sub\x.inf".
+std::string as_inf2cat_names(std::string_view path);
+
 struct PackageInf {
   std::string path;
   std::string folder;   // "" or "folder/"
   std::unique_ptr<const formats::InfFile> file;   // what driver looks at
   DriverInf driver;
+  std::vector<SignatureAttribute> signature_attributes;
 };
 
 class DriverPackage {  // a view: the files' sources must outlive it
@@ -36,8 +41,8 @@ class DriverPackage {  // a view: the files' sources must outlive it
   // The file as the package spells it; nullptr when there is none.
   const PackageFile* file(std::string_view path) const;
 
-  // Facts of every INF, and what is wrong with its [Version] for these targets. today: UTC.
-  void describe(std::span<const OsTarget* const> targets, base::Time today, InspectionBuilder& out) const;
+  // Facts of every INF, and what is wrong with its [Version] for these targets.
+  void describe(std::span<const OsTarget* const> targets, Today today, InspectionBuilder& out) const;
   // The catalogs for these targets, with members, OSes and hardware ids. Files that must be there and are not are findings.
   void plan_catalogs(std::span<const OsTarget* const> targets, InspectionBuilder& out);
   // Notes the files that no INF copies.

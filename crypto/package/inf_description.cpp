@@ -68,29 +68,41 @@ bool is_driver_version(std::string_view text) {
   return digits > 0;
 }
 
-void describe_driver_ver(const PackageInf& inf, base::Time today, InspectionBuilder& out) {
+// The earliest DriverVer for the newest OS asked for. Only Windows 7's date is documented (Inf2Cat: "must be postdated to
+// 4/21/2009 for newest OS"), and later systems take it too; older systems have none.
+struct EarliestDate {
+  base::Time date;
+  std::string_view text;
+};
+std::optional<EarliestDate> newest_earliest_date(std::span<const OsTarget* const> targets) {
+  const auto is_7_or_newer = [](const OsTarget* target) { return !target->needs_v1 || target->os_attr == "2:6.1"; };
+  if (std::none_of(targets.begin(), targets.end(), is_7_or_newer)) return std::nullopt;
+  return EarliestDate{std::chrono::sys_days(std::chrono::year(2009) / 4 / 21), "4/21/2009"};
+}
+
+void describe_driver_ver(const PackageInf& inf, std::span<const OsTarget* const> targets, Today today, InspectionBuilder& out) {
   constexpr std::string_view kRemedy = "write DriverVer = mm/dd/yyyy, w.x.y.z in [Version]";
   const InfLine* line = inf.file->line("Version", "DriverVer");
   if (line == nullptr) {
-    out.finding("inf.driverver-missing", Severity::error, inf.path, 0, "DriverVer is missing from [Version] (Inf2Cat 22.9.6)", std::string(kRemedy));
+    out.finding("inf.driverver-missing", Severity::error, inf.path, 0, fmt::format("22.9.6: DriverVer missing or in incorrect format in {}", as_inf2cat_names(inf.path)), std::string(kRemedy));
     return;
   }
   const std::string written = version_text(*inf.file, "DriverVer");
   const std::optional<base::Time> date = driver_date(inf.file->expand(line->field(0)).value_or(""));
   if (!date || !is_driver_version(inf.file->expand(line->field(1)).value_or("?"))) {
     out.finding("inf.driverver-missing", Severity::error, inf.path, line->number,
-                fmt::format("DriverVer is \"{}\", not in the right format (Inf2Cat 22.9.6)", written), std::string(kRemedy));
+                fmt::format("22.9.6: DriverVer missing or in incorrect format in {}: \"{}\"", as_inf2cat_names(inf.path), written), std::string(kRemedy));
     return;
   }
-  // Windows 7 and later, so every target here (Inf2Cat: "must be postdated to 4/21/2009 for newest OS").
-  const base::Time earliest = std::chrono::sys_days(std::chrono::year(2009) / 4 / 21);
-  if (*date > today)
+  if (*date > today.date)
     out.finding("inf.driverver-future", Severity::error, inf.path, line->number,
-                fmt::format("DriverVer {} is in the future: today is {} (UTC) (Inf2Cat 22.9.7)", written, base::rfc3339(today).substr(0, 10)),
+                fmt::format("22.9.7: DriverVer set to a date in the future (postdated DriverVer not allowed) in {}. DriverVer is {}, the current date ({}) is {}",
+                            as_inf2cat_names(inf.path), written, today.is_local ? "local" : "UTC", base::rfc3339(today.date).substr(0, 10)),
                 "set DriverVer to today or earlier; in the hours before midnight UTC, mind the build machine's time zone");
-  else if (*date < earliest)
+  else if (const auto& newest = newest_earliest_date(targets); newest && *date < newest->date)
     out.finding("inf.driverver-too-old", Severity::error, inf.path, line->number,
-                fmt::format("DriverVer {} is before 04/21/2009, the earliest for Windows 7 and later (Inf2Cat 22.9.7)", written),
+                fmt::format("22.9.7: DriverVer set to incorrect date (must be postdated to {} for newest OS) in {}: \"{}\"", newest->text,
+                            as_inf2cat_names(inf.path), written),
                 "set DriverVer to the date of this release");
 }
 
@@ -102,9 +114,9 @@ void describe_catalog_files(const PackageInf& inf, std::span<const OsTarget* con
     const std::string& name = inf.driver.catalog_file(target->architecture);
     if (name.empty())
       out.finding("inf.catalogfile-missing", Severity::error, inf.path, 0,
-                  fmt::format("no catalog is named for {}: CatalogFile.nt{}, CatalogFile.nt or CatalogFile is missing from [Version] (Inf2Cat 22.9.4)",
-                              target->name, architecture),
-                  "add CatalogFile = name.cat to [Version], or leave that OS target out");
+                  fmt::format("22.9.4: Missing {} CatalogFile entry (CatalogFile.nt{}, CatalogFile.nt, CatalogFile) from [Version] section in {}",
+                              base::upper_ascii(architecture), architecture, as_inf2cat_names(inf.path)),
+                  fmt::format("add CatalogFile = name.cat to [Version], or leave {} out", target->name));
     else if (!is_catalog_name(base::lower_ascii(name)))
       out.finding("inf.catalogfile-malformed", Severity::error, inf.path, 0,
                   fmt::format("CatalogFile is \"{}\", not a plain file name ending in .cat", name), "name a file beside the INF, such as driver.cat");
@@ -121,20 +133,39 @@ bool includes_other_infs(const InfFile& inf) {
   });
 }
 
-// Attributes that change how members are written (page hashes, DRM level): a catalog without them would not do what the INF asks.
+// An attribute that nobody has seen in a catalog: one written without it would not do what the INF asks. And files that the INF
+// marks and never copies: Inf2Cat leaves the mark out.
 void describe_signature_attributes(const PackageInf& inf, InspectionBuilder& out) {
-  const InfSection* attributes = inf.file->section("SignatureAttributes");
-  if (attributes == nullptr) return;
-  for (const InfLine& line : attributes->lines) {
-    const std::string name = inf.file->expand(line.field(0)).value_or("");
-    const InfSection* section = inf.file->section(name);
-    if (section == nullptr) continue;
-    for (const InfLine& attribute : section->lines) {
-      if (!attribute.key || base::equal_ignoring_case(*attribute.key, "HalExt")) continue;   // leaves no trace in Inf2Cat's catalogs
-      out.finding("inf.signature-attributes", Severity::error, inf.path, attribute.number,
-                  fmt::format("[{}] asks for {}, which this version cannot put into a catalog", name, *attribute.key),
+  const auto is_copied = [&](const std::string& file) {
+    const std::vector<CopiedFile>& copied = inf.driver.copied_files();
+    return std::any_of(copied.begin(), copied.end(), [&](const CopiedFile& each) {
+      const std::string name = base::lower_ascii(each.destination);
+      return name == file || name.ends_with("\\" + file);
+    });
+  };
+  for (const SignatureAttribute& attribute : inf.signature_attributes) {
+    for (const std::string& name : attribute.others)
+      out.finding("inf.signature-attributes", Severity::error, inf.path, attribute.line,
+                  fmt::format("[SignatureAttributes] asks for {} of {}, which this version cannot put into a catalog", name, attribute.file),
                   "make this catalog with Inf2Cat and have it signed as delivered");
-    }
+    if (!is_copied(attribute.file))
+      out.finding("inf.signature-attributes-unused", Severity::warning, inf.path, attribute.line,
+                  fmt::format("[SignatureAttributes] names {}, which no section copies", attribute.file),
+                  "copy the file, correct its name, or remove the line");
+  }
+}
+
+// Devices of an INF whose [Manufacturer] has no models for an architecture asked for: Windows finds no driver there.
+void describe_decorations(const PackageInf& inf, std::span<const OsTarget* const> targets, InspectionBuilder& out) {
+  if (inf.file->section("Manufacturer") == nullptr) return;
+  ArchitectureSet seen;
+  for (const OsTarget* target : targets) {
+    if (target->architecture == Architecture::ia64 || seen.contains(target->architecture) || inf.driver.architectures().contains(target->architecture)) continue;
+    seen.insert(target->architecture);
+    const std::string decoration = "NT" + base::upper_ascii(architecture_name(target->architecture));
+    out.finding("inf.models-not-decorated", Severity::warning, inf.path, inf.file->section("Manufacturer")->number,
+                fmt::format("{} does not have {} decorated model sections", as_inf2cat_names(inf.path), decoration),
+                fmt::format("add {} to [Manufacturer] with a models section, or leave {} out", decoration, target->name));
   }
 }
 
@@ -161,13 +192,14 @@ void describe_services(const PackageInf& inf, InspectionBuilder& out) {
 
 }  // namespace
 
-void DriverPackage::describe(std::span<const OsTarget* const> targets, base::Time today, InspectionBuilder& out) const {
+void DriverPackage::describe(std::span<const OsTarget* const> targets, Today today, InspectionBuilder& out) const {
   for (const PackageInf& inf : infs_) {
     for (const std::string_view key : {"Class", "ClassGuid", "Provider", "DriverVer", "PnpLockdown"})
       if (const std::string value = version_text(*inf.file, key); !value.empty()) out.fact(inf.path, key, value);
-    describe_driver_ver(inf, today, out);
+    describe_driver_ver(inf, targets, today, out);
     describe_catalog_files(inf, targets, out);
     describe_signature_attributes(inf, out);
+    describe_decorations(inf, targets, out);
     if (!includes_other_infs(*inf.file))
       for (const MissingList& list : inf.driver.missing_lists())
         out.finding("inf.section-missing", Severity::warning, inf.path, list.line, fmt::format("CopyFiles names [{}], which is not in the INF", list.name),

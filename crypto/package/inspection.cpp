@@ -54,7 +54,7 @@ bool Inspection::has_errors() const {
   return std::any_of(findings.begin(), findings.end(), [](const Finding& finding) { return finding.severity == Severity::error; });
 }
 
-Inspection inspect(const std::vector<PackageFile>& files, const std::vector<std::string>& os_targets, base::Time today) {
+Inspection inspect(const std::vector<PackageFile>& files, const std::vector<std::string>& os_targets, Today today) {
   InspectionBuilder out;
   const Result<std::vector<const OsTarget*>> targets = os_targets_from_names(os_targets);
   if (!targets) out.finding("os.unknown", Severity::error, "", 0, targets.error().text(), "see docs/catalogs.md for the names");
@@ -62,10 +62,7 @@ Inspection inspect(const std::vector<PackageFile>& files, const std::vector<std:
 
   DriverPackage package = DriverPackage::read(files, out);
   package.describe(wanted, today, out);
-  if (const Result<void> possible = expect_catalog_possible(wanted); possible)
-    package.plan_catalogs(wanted, out);
-  else
-    out.finding("os.needs-v1-catalog", Severity::error, "", 0, possible.error().text(), "ask for Windows 8 or newer only");
+  package.plan_catalogs(wanted, out);
   for (const PackageFile& file : files) inspect_image(file, out);
   package.note_files_not_copied(out);
   return std::move(out).finish();

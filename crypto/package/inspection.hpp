@@ -36,6 +36,9 @@ struct PlannedMember {
   std::string path;      // of the file in the package
   std::string file;      // the File attribute: destination base name, lower case
   std::string os_attr;   // the OSAttr attribute, such as "2:10.0"
+  std::string drm_level{};      // [SignatureAttributes] DRMLevel, such as "1300"; "" for none
+  bool is_pe_trusted = false;   // [SignatureAttributes] PETrust
+  bool has_page_hashes = false; // Inf2Cat adds them to members with either of these, and where it is told to
 };
 
 struct PlannedCatalog {
@@ -43,6 +46,7 @@ struct PlannedCatalog {
   std::string os;     // the OS attribute, such as "_v100_X64"
   std::vector<std::string> hardware_ids;   // lower case, HWID1 first
   std::vector<PlannedMember> members;
+  bool is_pe_trusted = false;   // the PE=TRUSTED attribute: some INF of the package, not only this catalog's, asks for PETrust
 };
 
 struct PeFile {
@@ -64,9 +68,16 @@ struct PackageFile {
   const base::ByteSource* bytes;   // must outlive the inspection
 };
 
-// os_targets: names as os_targets.hpp knows them, at least one. today: the date DriverVer is held against.
-// A file that cannot be read or understood becomes a finding, never a failure.
-Inspection inspect(const std::vector<PackageFile>& files, const std::vector<std::string>& os_targets, base::Time today);
+// The day that DriverVer is held against: UTC, unless the caller went by the calendar of some place.
+struct Today {
+  Today(base::Time day, bool local = false) : date(day), is_local(local) {}
+  base::Time date;
+  bool is_local;
+};
+
+// os_targets: names as os_targets.hpp knows them, at least one. A file that cannot be read or understood becomes a finding, never
+// a failure.
+Inspection inspect(const std::vector<PackageFile>& files, const std::vector<std::string>& os_targets, Today today);
 
 // The inspector's answer on its pipe. The decoder trusts nothing: every count and length is under a limit.
 base::Bytes encode_inspection(const Inspection& inspection);

@@ -19,7 +19,7 @@ namespace limits = base::limits;
 
 namespace {
 
-constexpr std::uint32_t kVersion = 0x31534E49;   // "INS1"
+constexpr std::uint32_t kVersion = 0x32534E49;   // "INS2"
 
 void put(ByteWriter& out, std::string_view text) { out.put_counted(base::as_bytes(text)); }
 void put_count(ByteWriter& out, std::size_t count) { out.u32le(static_cast<std::uint32_t>(count)); }
@@ -36,6 +36,12 @@ Result<std::size_t> count(ByteReader& in, std::size_t limit, std::size_t least, 
   if (value > limit) return fail(Errc::too_large, fmt::format("{} {}, at most {}", value, what, limit));
   if (value > in.remaining() / least) return fail(Errc::malformed, fmt::format("{} {} in {} bytes", value, what, in.remaining()));
   return std::size_t{value};
+}
+
+Result<bool> yes_or_no(ByteReader& in) {
+  const std::uint8_t value = TRY(in.u8());
+  if (value > 1) return fail(Errc::malformed, fmt::format("{} for yes or no", value));
+  return value == 1;
 }
 
 Result<Finding> finding(ByteReader& in) {
@@ -61,15 +67,19 @@ Result<PlannedCatalog> catalog(ByteReader& in) {
     std::string id = TRY(text(in, limits::kAttributeTextBytes));
     catalog.hardware_ids.push_back(std::move(id));
   }
-  const std::size_t members = TRY(count(in, limits::kCatalogMembers, 12, "members"));
+  const std::size_t members = TRY(count(in, limits::kCatalogMembers, 18, "members"));
   catalog.members.reserve(members);
   for (std::size_t i = 0; i < members; ++i) {
     PlannedMember member;
     member.path = TRY(text(in, limits::kFactTextBytes));
     member.file = TRY(text(in, limits::kAttributeTextBytes));
     member.os_attr = TRY(text(in, limits::kAttributeTextBytes));
+    member.drm_level = TRY(text(in, limits::kAttributeTextBytes));
+    member.is_pe_trusted = TRY(yes_or_no(in));
+    member.has_page_hashes = TRY(yes_or_no(in));
     catalog.members.push_back(std::move(member));
   }
+  catalog.is_pe_trusted = TRY(yes_or_no(in));
   return catalog;
 }
 
@@ -104,7 +114,11 @@ base::Bytes encode_inspection(const Inspection& inspection) {
       put(out, member.path);
       put(out, member.file);
       put(out, member.os_attr);
+      put(out, member.drm_level);
+      out.u8(member.is_pe_trusted ? 1 : 0);
+      out.u8(member.has_page_hashes ? 1 : 0);
     }
+    out.u8(catalog.is_pe_trusted ? 1 : 0);
   }
   put_count(out, inspection.pe_files.size());
   for (const PeFile& file : inspection.pe_files) {
@@ -136,7 +150,7 @@ Result<Inspection> decode_inspection(base::ByteView bytes) {
     Finding found = TRY(finding(in));
     inspection.findings.push_back(std::move(found));
   }
-  const std::size_t catalogs = TRY(count(in, limits::kCatalogs, 16, "catalogs"));
+  const std::size_t catalogs = TRY(count(in, limits::kCatalogs, 17, "catalogs"));
   for (std::size_t i = 0; i < catalogs; ++i) {
     PlannedCatalog planned = TRY(catalog(in));
     inspection.catalogs.push_back(std::move(planned));
@@ -146,9 +160,7 @@ Result<Inspection> decode_inspection(base::ByteView bytes) {
     PeFile file;
     file.path = TRY(text(in, limits::kFactTextBytes));
     file.machine = TRY(text(in, limits::kFactTextBytes));
-    const std::uint8_t is_signed = TRY(in.u8());
-    if (is_signed > 1) return fail(Errc::malformed, fmt::format("{} for yes or no", is_signed));
-    file.is_signed = is_signed == 1;
+    file.is_signed = TRY(yes_or_no(in));
     inspection.pe_files.push_back(std::move(file));
   }
   TRY(in.expect_end());

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 
 #include "crypto/base/limits.hpp"
 #include "crypto/base/text.hpp"
@@ -161,13 +162,23 @@ Result<std::vector<const OsTarget*>> os_targets_from_list(std::string_view list)
   return os_targets_from_names(names);
 }
 
-Result<void> expect_catalog_possible(std::span<const OsTarget* const> targets) {
-  for (const OsTarget* target : targets)
-    if (target->needs_v1)
-      return fail(Errc::unsupported, fmt::format("{} is older than Windows 8 and needs a version 1 (SHA-1) catalog, which is not "
-                                                 "made yet; leave it out, or deliver a catalog made elsewhere",
-                                                 target->name));
-  return {};
+unsigned catalog_version(std::span<const OsTarget* const> targets) {
+  return std::any_of(targets.begin(), targets.end(), [](const OsTarget* target) { return target->needs_v1; }) ? 1 : 2;
+}
+
+Result<std::vector<const OsTarget*>> targets_of_os_attribute(std::string_view os, std::span<const OsTarget* const> asked_for) {
+  std::vector<const OsTarget*> targets;
+  for (std::string_view rest = os; !rest.empty();) {
+    const std::string_view name = rest.substr(0, rest.find(','));
+    rest.remove_prefix(std::min(name.size() + 1, rest.size()));
+    const auto found = std::find_if(asked_for.begin(), asked_for.end(), [&](const OsTarget* target) { return target->os == name; });
+    if (found == asked_for.end())
+      return fail(Errc::refused, fmt::format("OS \"{}\" was not asked for", base::printable(name)));
+    targets.push_back(*found);
+  }
+  if (os_attribute(targets) != os || std::adjacent_find(targets.begin(), targets.end(), std::greater_equal<>()) != targets.end())
+    return fail(Errc::refused, fmt::format("OS list \"{}\" is not in the order of Inf2Cat", base::printable(os)));
+  return targets;
 }
 
 std::string os_attribute(std::span<const OsTarget* const> targets) {

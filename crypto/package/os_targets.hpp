@@ -39,8 +39,12 @@ base::Result<const OsTarget*> os_target(std::string_view name);
 base::Result<std::vector<const OsTarget*>> os_targets_from_list(std::string_view list);
 base::Result<std::vector<const OsTarget*>> os_targets_from_names(const std::vector<std::string>& names);
 
-// Why no catalog can be made for this list: Errc::unsupported when one of them needs a version 1 catalog.
-base::Result<void> expect_catalog_possible(std::span<const OsTarget* const> targets);
+// 1 when one of them is older than Windows 8, else 2: what Inf2Cat writes for such a list.
+unsigned catalog_version(std::span<const OsTarget* const> targets);
+
+// The targets that an OS attribute names, which must be among those asked for: Errc::refused otherwise, and for text that
+// os_attribute() would not give.
+base::Result<std::vector<const OsTarget*>> targets_of_os_attribute(std::string_view os, std::span<const OsTarget* const> asked_for);
 
 // The catalog's OS attribute: "_v100,_v100_X64". Targets in the order of known_os_targets().
 std::string os_attribute(std::span<const OsTarget* const> targets);

@@ -65,7 +65,7 @@ Result<std::map<std::string, std::string>> data_of(const Json& object) {
 std::string_view audit_event_name(AuditEvent event) {
   for (const auto& [known, name] : kEvents)
     if (known == event) return name;
-  base::stop("no such audit event", std::source_location::current());
+  base::stop("no such audit event");
 }
 
 Result<AuditEvent> audit_event_from_name(std::string_view name) {

@@ -121,7 +121,7 @@ std::string_view outcome_name(Outcome outcome) {
     case Outcome::rejected:
       return "rejected";
   }
-  base::stop("no such outcome", std::source_location::current());
+  base::stop("no such outcome");
 }
 
 std::string_view output_operation_name(OutputOperation operation) {
@@ -135,7 +135,7 @@ std::string_view output_operation_name(OutputOperation operation) {
     case OutputOperation::unchanged:
       return "unchanged";
   }
-  base::stop("no such operation", std::source_location::current());
+  base::stop("no such operation");
 }
 
 Result<std::string> Receipt::to_json() const {

@@ -27,7 +27,7 @@ struct SigningSet {
 
   std::vector<SigningItem> items;
   base::Bytes key_name;            // TPM Name of the key
-  crypto::Digest profile_sha256;   // of the profile as it was shown
+  crypto::Digest profile_sha256;   // of the profile and the certificate chain, as the appliance held them
 };
 
 // "sha256:<64 lower-case hex>" and back; Errc::malformed for another algorithm than sha256 or sha384 (or sha1, which

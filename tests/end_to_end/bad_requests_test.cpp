@@ -55,6 +55,10 @@ class BadRequest : public testing::Test {
     EXPECT_TRUE(fs::is_empty(rig_.state() / "spool"));
   }
 
+  void courier_log_shows(const std::string& text) {
+    wait_until("the courier says: " + text, [&] { return read_text(folder_ / "courier.log").find(text) != std::string::npos; });
+  }
+
   void expect_goes_on() {
     const ForgedRequest good = forge();
     good.into_inbox();
@@ -169,9 +173,9 @@ TEST_F(BadRequest, ManifestsThatAreNotASubmittersAreRefused) {
     expect_refused(profile, "no profile \"golden\"");
   }
   {
-    ForgedRequest old = forge();
-    old.sign_payload(old.payload_with("10_X64", "7_X64"));
-    expect_refused(old, "7_X64");
+    ForgedRequest unknown = forge();
+    unknown.sign_payload(unknown.payload_with("10_X64", "10_X46"));
+    expect_refused(unknown, "10_X46");
   }
   expect_goes_on();
 }
@@ -184,6 +188,26 @@ TEST_F(BadRequest, AGoodRequestIsTakenAfterADamagedCopyOfItWasRefused) {
   write_file(request.files() / "coldsample.sys", good);
   request.into_inbox();
   rig_.wait_for_journal(request.id(), "waits for the officers");
+}
+
+TEST_F(BadRequest, ARequestDamagedOnItsStickIsTakenOnceItIsWhole) {
+  const Background courier = rig_.start_courier({"--stick", rig_.stick()});
+  const std::string id = rig_.make_request(COLDSEAL_SAMPLE_DIR, "10_X64", folder_ / "elsewhere");
+  const fs::path requests = rig_.stick() / "coldseal/requests";
+  fs::create_directories(requests);
+  fs::copy(folder_ / "elsewhere/coldseal/requests" / id, folder_ / "damaged", fs::copy_options::recursive);
+  fs::resize_file(folder_ / "damaged/files/coldsample.sys", 10);
+  fs::rename(folder_ / "damaged", requests / id);
+  const fs::path response = rig_.stick() / "coldseal/responses" / id;
+  wait_until("the refusal is on the stick", [&] { return fs::exists(response); });
+  EXPECT_NE(refusal_of(id).find("coldsample.sys: 10 bytes"), std::string::npos);
+  // The submitter copies it anew: the stick leaves and comes back.
+  fs::rename(requests, folder_ / "stick-is-away");
+  courier_log_shows("stick gone");
+  fs::remove_all(folder_ / "stick-is-away" / id);
+  fs::copy(folder_ / "elsewhere/coldseal/requests" / id, folder_ / "stick-is-away" / id, fs::copy_options::recursive);
+  fs::rename(folder_ / "stick-is-away", requests);
+  rig_.wait_for_journal(id, "waits for the officers");
 }
 
 TEST_F(BadRequest, ADriverThatTwoReadersReadDifferentlyIsRefusedAfterInspection) {

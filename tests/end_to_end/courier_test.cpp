@@ -143,7 +143,8 @@ TEST(Courier, LooksOnceWhenAskedAndSaysByItsStatusWhetherAllWasDone) {
   Courier answer(box.dir / "log", box.arguments({"--once", "--stick", box.stick.string()}));
   EXPECT_EQ(answer.wait(), 0) << answer.log();
   EXPECT_EQ(tests::all_files(box.responses), tests::all_files(box.outbox));
-  EXPECT_FALSE(fs::exists(box.inbox / kId));
+  // The answer may be to a damaged copy of it, so the request goes in again: coldseald knows what it has answered.
+  EXPECT_TRUE(fs::exists(box.inbox / kId));
 
   fs::create_directories(box.requests / kOther);
   fs::create_symlink("/etc/passwd", box.requests / kOther / "request.dsse.json");

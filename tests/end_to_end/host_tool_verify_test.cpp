@@ -4,7 +4,9 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "crypto/cms/signed_data.hpp"
 #include "crypto/formats/catalog.hpp"
+#include "crypto/formats/pe_image.hpp"
 #include "crypto/keys/submitter_key.hpp"
 #include "crypto/transparency/dsse.hpp"
 #include "tests/support/process.hpp"
@@ -20,6 +22,17 @@ using nlohmann::json;
 using transparency::OutputOperation;
 
 formats::MemberDigests digests_of(base::ByteView bytes) { return *formats::member_digests(base::MemorySource(bytes)); }
+
+// What a signature's key signed: the digest of its signed attributes.
+crypto::Digest approved_digest(base::ByteView signed_data) {
+  const auto data = cms::SignedData::parse(signed_data);
+  return crypto::sha256(data->signers().at(0).signed_attributes_der);
+}
+
+crypto::Digest approved_digest_of_pe(base::ByteView bytes) {
+  const base::MemorySource file(bytes);
+  return approved_digest(formats::PeImage::parse(file)->certificates(file)->at(0).der);
+}
 
 // A response as the appliance would write it: one PE signed inside, one PE and an INF signed by a catalog, and the receipt. The
 // receipt key is a software key here: what makes it the appliance's is only that --trust names it.
@@ -48,6 +61,9 @@ class Verify : public testing::Test {
     transparency::Receipt receipt = sample_receipt();
     receipt.appliance.receipt_keyid = crypto::sha256(receipt_key_.public_key_der()).hex();
     receipt.certificate->sha256 = vendor_.leaf().fingerprint();
+    receipt.key->spki_sha256 = crypto::sha256(vendor_.leaf().public_key_der());
+    receipt.signing_set->items = {{"program.exe", "primary", approved_digest_of_pe(read_file(files() / "program.exe"))},
+                                  {"driver.cat", "primary", approved_digest(read_file(files() / "driver.cat"))}};
     receipt.outputs.clear();
     const auto add = [&](const std::string& path, OutputOperation operation) {
       receipt.outputs.push_back({path, crypto::sha256(read_file(files() / path)), operation});
@@ -140,6 +156,17 @@ TEST_F(Verify, RefusesAChangedImageAndAChangedCatalogMember) {
   EXPECT_NE(missing.output.find("catalog.file-missing"), std::string::npos) << missing.output;
 }
 
+TEST_F(Verify, RefusesAFileThatTheInfInstallsAndNoCatalogLists) {
+  fs::create_directory(folder_ / "bare");
+  fs::copy_file(files() / "driver.cat", folder_ / "bare/driver.cat");
+  fs::copy_file(files() / "driver.inf", folder_ / "bare/driver.inf");
+  // By its name the INF installs it, and its own signature is good; but it is another image than the catalog's.
+  write_file(folder_ / "bare/coldsample.sys", vendor_.sign_pe(read_file(fs::path(COLDSEAL_SAMPLE_DIR) / "coldsample.exe")));
+  const Finished verdict = run({program("coldseal"), "verify", folder_ / "bare", "--trust", folder_ / "trust", "--at", "2026-06-01T00:00:00Z"});
+  EXPECT_EQ(verdict.status, 1) << verdict.output;
+  EXPECT_NE(verdict.output.find("catalog.installed-file-not-covered"), std::string::npos) << verdict.output;
+}
+
 TEST_F(Verify, RefusesACatalogThatIsNoneOrIsBroken) {
   change_a_byte(files() / "driver.cat", read_file(files() / "driver.cat").size() - 1);   // in the signature
   EXPECT_EQ(verify().status, 1);
@@ -173,11 +200,26 @@ TEST_F(Verify, NoticesFilesThatAreNotTheReceipts) {
   EXPECT_EQ(verify({"--receipt", receipt_file()}).status, 0);
 }
 
-TEST_F(Verify, NoticesASignatureByAnotherCertificateThanTheReceipts) {
+TEST_F(Verify, NoticesASignatureByAnotherCertificateOrKeyThanTheReceipts) {
   transparency::Receipt other = receipt();
   other.certificate->sha256 = crypto::sha256({});
   write_receipt(other);
   expect_receipt_finding("receipt.other-certificate", "program.exe");
+  other = receipt();
+  other.key->spki_sha256 = crypto::sha256({});
+  write_receipt(other);
+  expect_receipt_finding("receipt.other-key-signed", "driver.cat");
+}
+
+TEST_F(Verify, NoticesASignatureThatNobodyApproved) {
+  transparency::Receipt other = receipt();
+  other.signing_set->items[0].digest = crypto::sha256({});
+  write_receipt(other);
+  expect_receipt_finding("receipt.not-approved", "program.exe");
+  other = receipt();
+  other.signing_set->items.pop_back();
+  write_receipt(other);
+  expect_receipt_finding("receipt.not-approved", "driver.cat");
 }
 
 TEST_F(Verify, BelievesNoReceiptOfAnotherKeyOrChangedAfterwards) {

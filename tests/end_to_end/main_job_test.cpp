@@ -5,6 +5,7 @@
 
 #include "tests/support/appliance_rig.hpp"
 #include "tests/support/process.hpp"
+#include "tests/support/serial_cable.hpp"
 #include "tests/support/temp_dir.hpp"
 
 namespace tests {
@@ -52,7 +53,7 @@ TEST(MainJob, ASerialCableCarriesAPackageInAndSignedFilesOut) {
   ApplianceRig rig(folder.path());
   rig.provision();
   rig.start_daemon();
-  const SerialCable cable;
+  SerialCable cable;
   const Background courier = rig.start_courier({"--serial", cable.appliance_end()});
   const std::string id = rig.make_request(COLDSEAL_SAMPLE_DIR, "10_X64", folder / "out");
   run_well({program("coldseal"), "send", "--serial", cable.host_end(), folder / "out/coldseal/requests" / id});

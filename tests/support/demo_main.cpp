@@ -21,6 +21,7 @@
 #include "crypto/transparency/receipt.hpp"
 #include "tests/support/appliance_rig.hpp"
 #include "tests/support/process.hpp"
+#include "tests/support/serial_cable.hpp"
 #include "tests/support/temp_dir.hpp"
 
 namespace {
@@ -122,7 +123,7 @@ fs::path over_the_stick(ApplianceRig& rig, const Wishes& wishes, Storyteller& st
 
 fs::path over_the_cable(ApplianceRig& rig, const Wishes& wishes, Storyteller& story) {
   story.say("host: another request, sent over a serial cable (a pair of pseudo-terminals)");
-  const tests::SerialCable cable;
+  tests::SerialCable cable;
   const tests::Background courier = rig.start_courier({"--serial", cable.appliance_end()});
   const fs::path out = wishes.output / "host-side-cable";
   const std::string id = rig.make_request(wishes.package, wishes.os, out);

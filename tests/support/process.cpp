@@ -202,6 +202,11 @@ void AtTerminal::type(std::string_view line) {
   if (write(terminal_, typed.data(), typed.size()) != static_cast<ssize_t>(typed.size())) give_up("the terminal took no input");
 }
 
+bool AtTerminal::echoes() const {
+  termios state{};
+  return tcgetattr(terminal_, &state) == 0 && (state.c_lflag & ECHO) != 0;
+}
+
 void AtTerminal::hang_up() {
   if (terminal_ >= 0) close(terminal_);
   terminal_ = -1;
@@ -214,48 +219,6 @@ int AtTerminal::wait(std::chrono::seconds patience) {
   const int status = reap(pid_);
   pid_ = -1;
   return status;
-}
-
-SerialCable::SerialCable() {
-  int slaves[2];
-  for (int i = 0; i < 2; ++i) {
-    if (openpty(&masters_[i], &slaves[i], nullptr, nullptr, nullptr) != 0) give_up("no pseudo-terminal");
-    termios raw{};
-    tcgetattr(slaves[i], &raw);
-    cfmakeraw(&raw);
-    tcsetattr(slaves[i], TCSANOW, &raw);
-    ends_[i] = ttyname(slaves[i]);
-  }
-  pump_ = fork();
-  if (pump_ < 0) give_up("no process");
-  if (pump_ == 0) {
-    // The slaves stay open here, so that an end which closes its device does not end the cable.
-    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-    std::array<char, 65536> piece{};
-    for (;;) {
-      pollfd ready[2] = {{masters_[0], POLLIN, 0}, {masters_[1], POLLIN, 0}};
-      if (poll(ready, 2, -1) < 0) _exit(0);
-      for (int i = 0; i < 2; ++i) {
-        if ((ready[i].revents & POLLIN) == 0) continue;
-        const ssize_t count = read(masters_[i], piece.data(), piece.size());
-        for (ssize_t at = 0; at < count;) {
-          const ssize_t written = write(masters_[1 - i], piece.data() + at, static_cast<std::size_t>(count - at));
-          if (written <= 0) _exit(0);
-          at += written;
-        }
-      }
-    }
-  }
-  for (const int slave : slaves) close(slave);
-}
-
-SerialCable::~SerialCable() {
-  if (pump_ >= 0) {
-    ::kill(pump_, SIGKILL);
-    reap(pump_);
-  }
-  for (const int master : masters_)
-    if (master >= 0) close(master);
 }
 
 void wait_until(std::string_view what, const std::function<bool()>& holds, std::chrono::seconds patience) {

@@ -55,6 +55,7 @@ class AtTerminal {   // a program with a pseudo-terminal as its screen and keybo
   // Waits until the screen shows text that was not there at the last expect(); returns what came up to its end.
   std::string expect(std::string_view text, std::chrono::seconds patience = std::chrono::seconds(60));
   void type(std::string_view line);   // and Enter
+  bool echoes() const;                // whether what is typed would be shown
   void hang_up();                     // the cable is pulled: SIGHUP
   int wait(std::chrono::seconds patience = std::chrono::seconds(60));   // its exit status
   const std::string& screen() const { return screen_; }
@@ -66,22 +67,6 @@ class AtTerminal {   // a program with a pseudo-terminal as its screen and keybo
   bool show_ = false;
   std::string screen_;
   std::size_t seen_ = 0;
-};
-
-// Two devices joined by a cable: what is written to one is read from the other.
-class SerialCable {
- public:
-  SerialCable();
-  SerialCable(const SerialCable&) = delete;
-  SerialCable& operator=(const SerialCable&) = delete;
-  ~SerialCable();
-  const std::string& appliance_end() const { return ends_[0]; }
-  const std::string& host_end() const { return ends_[1]; }
-
- private:
-  int masters_[2] = {-1, -1};
-  std::string ends_[2];
-  pid_t pump_ = -1;
 };
 
 void wait_until(std::string_view what, const std::function<bool()>& holds,

@@ -81,7 +81,7 @@ void Swtpm::start() {
     const bool ended = waitpid(process_, nullptr, WNOHANG) != 0;
     if (ended || std::chrono::steady_clock::now() > give_up) {
       if (ended) process_ = -1;
-      base::stop("swtpm does not start: " + read_text(folder_ / "output"), std::source_location::current());
+      base::stop("swtpm does not start: " + read_text(folder_ / "output"));
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
   }

@@ -97,7 +97,7 @@ std::string_view operation_name(Operation operation) {
     case Operation::catalog:
       return "catalog";
   }
-  base::stop("no such operation", std::source_location::current());
+  base::stop("no such operation");
 }
 
 Result<Operation> operation_from_name(std::string_view name) {

@@ -151,6 +151,75 @@ constexpr std::string_view kSmallCtl =
 
 TEST(CatalogWriter, WritesTheBytesOfAVersion2List) { EXPECT_EQ(base::hex(ctl_of(small_content())), kSmallCtl); }
 
+std::string utf16_hex(std::string_view text) { return base::hex(*base::utf16le_from_utf8(text)); }
+
+TEST(CatalogWriter, WritesAVersion1MemberAsInf2CatDoes) {
+  CatalogContent content = small_content();
+  content.version = 1;
+  const Bytes ctl = ctl_of(content);
+  const std::string hex = base::hex(ctl);
+  EXPECT_NE(hex.find("300e060a2b0601040182370c01020500"), std::string::npos);   // ...12.1.2, NULL
+  // The tag: SHA-1("abc") in upper-case hex, UTF-16LE, NUL.
+  EXPECT_NE(hex.find("0452" + utf16_hex("A9993E364706816ABA3E25717850C26C9CD0D89D") + "0000"), std::string::npos);
+  // CAT_MEMBERINFO { BMPString "{DE351A42-...}", INTEGER 0x0200 }
+  EXPECT_NE(hex.find("060a2b0601040182370c0202" "3154" "3052" "1e4c" + base::hex(*base::utf16be_from_utf8("{DE351A42-8E59-11D0-8C47-00C04FC295EE}")) + "02020200"),
+            std::string::npos);
+  // DigestInfo { sha1, NULL, the raw digest }
+  EXPECT_NE(hex.find("300906052b0e03021a0500" "0414a9993e364706816aba3e25717850c26c9cd0d89d"), std::string::npos);
+  EXPECT_EQ(hex.find("608648016503040201"), std::string::npos);   // no SHA-256 anywhere
+  const Catalog read = parsed(ctl);
+  EXPECT_EQ(read.version(), 1U);
+  ASSERT_EQ(read.entries().size(), 1U);
+  EXPECT_EQ(read.entries()[0].kind, MemberKind::flat);
+  EXPECT_EQ(*read.entries()[0].attribute("File"), "a.inf");
+  EXPECT_NE(read.covering(content.members[0].digests), nullptr);
+}
+
+TEST(CatalogWriter, RefusesACabinetInAVersion1List) {
+  CatalogContent content = small_content();
+  content.version = 1;
+  content.members[0].digests.kind = MemberKind::cab;
+  const auto ctl = encode_ctl(content);
+  ASSERT_FALSE(ctl.has_value());
+  EXPECT_EQ(ctl.error().code(), Errc::unsupported);
+}
+
+TEST(CatalogWriter, PutsPageHashesInPlaceOfTheFileName) {
+  CatalogContent content = small_content();
+  MemberDigests& digests = content.members[0].digests;
+  digests.kind = MemberKind::pe;
+  digests.page_hashes.assign(72, 0xAB);
+  const Bytes ctl = ctl_of(content);
+  // { flags 05 a0, [0] { [1] { class, SET { SEQUENCE { ...2.3.2, SET { OCTET STRING table } } } } } }
+  EXPECT_NE(base::hex(ctl).find("030205a0" "a078" "a176" "0410a6b586d5b4a12466ae05a217da8e60d6" "0462" "3160" "305e" "060a2b060104018237020302" "3150" "0448abab"),
+            std::string::npos)
+      << base::hex(ctl);
+  const Catalog read = parsed(ctl);
+  const CatalogEntry* const entry = read.covering(digests);
+  ASSERT_NE(entry, nullptr);
+  EXPECT_EQ(entry->page_hashes, digests.page_hashes);
+  content.version = 1;
+  EXPECT_EQ(parsed(ctl_of(content)).entries()[0].has_page_hashes, false);
+}
+
+TEST(CatalogWriter, WritesMakeCatsTwinsAndBinaryValues) {
+  CatalogContent content = small_content();
+  content.twins_have_attributes = false;
+  content.os = "";
+  content.hardware_ids = {};
+  content.attributes = {{"OSAttr", "2:6.0", kNameValueFlags}};
+  content.members[0] = {"", "", flat("abc"), {{"File", "6162", 0x10020001}}};
+  const Bytes ctl = ctl_of(content);
+  EXPECT_NE(base::hex(ctl).find("1e08" + base::hex(*base::utf16be_from_utf8("File")) + "0204" "10020001" "0402" "6162"), std::string::npos);   // octets, no NUL
+  const Catalog read = parsed(ctl);
+  ASSERT_EQ(read.entries().size(), 2U);
+  for (const CatalogEntry& entry : read.entries()) {
+    EXPECT_EQ(entry.attributes.size(), entry.tag.size() == 20 ? 0U : 1U);
+    EXPECT_EQ(entry.kind, MemberKind::flat);
+  }
+  EXPECT_EQ(read.attributes(), content.attributes);
+}
+
 TEST(CatalogWriter, WritesTheSameBytesWhateverOrderTheFilesComeIn) {
   CatalogContent content = small_content();
   content.members = {{"a.inf", "2:10.0", flat("1")}, {"b.sys", "2:10.0", flat("2")}, {"c.txt", "2:10.0", flat("3")}};

@@ -44,6 +44,8 @@ const Finding* finding(const Inspection& inspection, std::string_view id) {
   return found == inspection.findings.end() ? nullptr : &*found;
 }
 
+const Finding* finding(Inspection&&, std::string_view) = delete;   // it would point into what is gone
+
 void expect_error(const Inspection& inspection, std::string_view id, std::string_view cause, std::uint32_t line) {
   const Finding* found = finding(inspection, id);
   ASSERT_NE(found, nullptr) << id;
@@ -86,7 +88,7 @@ TEST(Inspection, FindsAFileThatIsCopiedAndNotThere) {
   tests::Package files;
   files.add("drv/Sample.inf", sample_inf());
   const Inspection inspection = inspected(files);
-  expect_error(inspection, "inf.file-missing", "drv/SAMPLE.sys is copied by [Drivers]", 23);
+  expect_error(inspection, "inf.file-missing", "22.9.1: \\drv\\SAMPLE.sys in [Drivers] of \\drv\\Sample.inf is missing or cannot be decompressed", 23);
   ASSERT_EQ(inspection.catalogs.size(), 1U);
   EXPECT_EQ(inspection.catalogs[0].path, "drv/sample.cat");
   EXPECT_EQ(inspection.catalogs[0].members.size(), 1U);
@@ -106,9 +108,9 @@ TEST(Inspection, FindsWhatIsWrongWithDriverVer) {
   expect_error(with("02/30/2026,1.2.3.4"), "inf.driverver-missing", "22.9.6", 6);
   expect_error(with("11/20/2026,1.2.3.65536"), "inf.driverver-missing", "22.9.6", 6);
   expect_error(with("11/20/2026,1..2"), "inf.driverver-missing", "22.9.6", 6);
-  expect_error(with("11/24/2026,1.2.3.4"), "inf.driverver-future", "today is 2026-11-23", 6);
+  expect_error(with("11/24/2026,1.2.3.4"), "inf.driverver-future", "the current date (UTC) is 2026-11-23", 6);
   expect_error(with("04/20/2009,1.2.3.4"), "inf.driverver-too-old", "22.9.7", 6);
-  expect_error(inspected(sample(replaced(sample_inf(), "DriverVer=", "DriverVersion="))), "inf.driverver-missing", "is missing", 0);
+  expect_error(inspected(sample(replaced(sample_inf(), "DriverVer=", "DriverVersion="))), "inf.driverver-missing", "22.9.6: DriverVer missing", 0);
   EXPECT_FALSE(with("11/23/2026").has_errors());   // today, and no version: Visual Studio's samples do without
   EXPECT_FALSE(with("4-21-2009,1.0").has_errors());
 }
@@ -151,10 +153,30 @@ TEST(Inspection, GivesEachMemberTheVersionsOfTheTargetsThatInstallIt) {
   EXPECT_EQ(inspection.catalogs[0].members[1].os_attr, "2:6.3");
 }
 
-TEST(Inspection, MakesNoCatalogForTargetsBeforeWindows8) {
-  const Inspection inspection = inspected(sample(), {"7_X64", "10_X64"});
-  expect_error(inspection, "os.needs-v1-catalog", "7_X64", 0);
-  EXPECT_TRUE(inspection.catalogs.empty());
+TEST(Inspection, WarnsOfASha1CatalogForNewSystems) {
+  const Inspection both = inspected(sample(), {"7_X64", "10_X64"});
+  EXPECT_FALSE(both.has_errors());
+  ASSERT_EQ(both.catalogs.size(), 1U);
+  EXPECT_EQ(both.catalogs[0].os, "7X64,_v100_X64");
+  ASSERT_NE(finding(both, "catalog.sha1-only"), nullptr);
+  EXPECT_EQ(finding(both, "catalog.sha1-only")->severity, Severity::warning);
+  EXPECT_EQ(finding(inspected(sample(), {"7_X64"}), "catalog.sha1-only"), nullptr);
+}
+
+TEST(Inspection, HoldsDriverVerAgainstTheDateThatTheCallerGoesBy) {
+  const tests::Package files = sample(replaced(sample_inf(), "11/20/2026", "11/24/2026"));
+  const base::Time late = *base::time_from_rfc3339("2026-11-23T23:30:00Z");
+  EXPECT_TRUE(inspect(files.files(), {"10_X64"}, late).has_errors());
+  EXPECT_FALSE(inspect(files.files(), {"10_X64"}, {late + std::chrono::hours(1), true}).has_errors());   // an hour east of Greenwich
+  const Inspection local = inspect(files.files(), {"10_X64"}, {late, true});
+  expect_error(local, "inf.driverver-future", "the current date (local) is 2026-11-23", 6);
+}
+
+TEST(Inspection, WarnsWhenAnArchitectureHasNoModels) {
+  const Inspection inspection = inspected(sample(), {"10_X64", "10_X86"});
+  ASSERT_NE(finding(inspection, "inf.models-not-decorated"), nullptr);
+  EXPECT_EQ(finding(inspection, "inf.models-not-decorated")->cause, "\\Sample.inf does not have NTX86 decorated model sections");
+  EXPECT_FALSE(inspection.has_errors());
 }
 
 TEST(Inspection, FindsUnknownTargets) {
@@ -183,14 +205,16 @@ TEST(Inspection, FindsImagesThatAreReadInTwoWaysOrNone) {
   tests::Package files = sample();
   const base::Bytes image = tests::build_pe(tests::driver_description());
   files.add("cut.sys", base::Bytes(image.begin(), image.begin() + 0x180));
-  const Finding* found = finding(inspected(files), "pe.not-readable");
+  const Inspection of_cut = inspected(files);
+  const Finding* found = finding(of_cut, "pe.not-readable");
   ASSERT_NE(found, nullptr);
 
   tests::Package two;
   base::Bytes overlapping = image;
   overlapping[0x80 + 24 + 61] = static_cast<std::uint8_t>(overlapping[0x80 + 24 + 61] + 2);   // SizeOfHeaders reaches into the first section
   two.add("two.sys", overlapping);
-  found = finding(inspected(two), "pe.ambiguous-layout");
+  const Inspection of_two = inspected(two);
+  found = finding(of_two, "pe.ambiguous-layout");
   ASSERT_NE(found, nullptr);
   EXPECT_EQ(found->file, "two.sys");
   EXPECT_EQ(found->severity, Severity::error);
@@ -202,10 +226,21 @@ TEST(Inspection, AsksForAnEmbeddedSignatureOnBootStartDrivers) {
   EXPECT_EQ(finding(inspection, "inf.boot-start")->severity, Severity::note);
 }
 
-TEST(Inspection, RefusesSignatureAttributesItCannotWrite) {
-  const std::string_view kAsks = "[SignatureAttributes]\r\nsample.sys=Attr\r\n[Attr]\r\nHalExt=true\r\n";
-  EXPECT_FALSE(inspected(sample(sample_inf() + std::string(kAsks))).has_errors());
-  expect_error(inspected(sample(sample_inf() + std::string(kAsks) + "PETrust=true\r\n")), "inf.signature-attributes", "PETrust", 32);
+TEST(Inspection, PlansWhatSignatureAttributesAskFor) {
+  const std::string inf = sample_inf() + "[SignatureAttributes]\r\nSample.sys=Attr\r\nnot_there.dll=Attr\r\n[Attr]\r\nHalExt=true\r\n";
+  const Inspection plain = inspected(sample(inf));
+  EXPECT_FALSE(plain.has_errors());
+  EXPECT_FALSE(plain.catalogs.at(0).is_pe_trusted);
+  EXPECT_FALSE(plain.catalogs.at(0).members.at(1).has_page_hashes);
+  ASSERT_NE(finding(plain, "inf.signature-attributes-unused"), nullptr);
+  EXPECT_EQ(finding(plain, "inf.signature-attributes-unused")->line, 31U);
+  const Inspection marked = inspected(sample(inf + "PETrust=True\r\nDRMLevel=1300\r\n"));
+  EXPECT_TRUE(marked.catalogs.at(0).is_pe_trusted);
+  EXPECT_TRUE(marked.catalogs.at(0).members.at(1).is_pe_trusted);
+  EXPECT_TRUE(marked.catalogs.at(0).members.at(1).has_page_hashes);
+  EXPECT_EQ(marked.catalogs.at(0).members.at(1).drm_level, "1300");
+  EXPECT_EQ(marked.catalogs.at(0).members.at(0).drm_level, "");   // the INF itself
+  expect_error(inspected(sample(inf + "Elam=true\r\n")), "inf.signature-attributes", "Elam", 30);
 }
 
 TEST(Inspection, LooksOnlyOnceAtABrokenInfAndGoesOn) {

@@ -74,12 +74,22 @@ TEST(OsTargets, RefuseRepeatedEmptyAndEndlessLists) {
   EXPECT_EQ(os_targets_from_list(std::string(100000, ',')).error().code(), Errc::too_large);
 }
 
-TEST(OsTargets, OlderThanWindows8AreSaidToNeedAVersion1Catalog) {
-  EXPECT_TRUE(expect_catalog_possible(targets("8_X86,10_X64")).has_value());
-  const auto refused = expect_catalog_possible(targets("10_X64,7_X64"));
-  ASSERT_FALSE(refused.has_value());
-  EXPECT_EQ(refused.error().code(), Errc::unsupported);
-  EXPECT_NE(refused.error().text().find("7_X64"), std::string::npos);
+TEST(OsTargets, DecideTheVersionOfTheCatalog) {
+  EXPECT_EQ(catalog_version(targets("8_X86,10_X64")), 2U);
+  EXPECT_EQ(catalog_version(targets("10_X64,7_X64")), 1U);   // one old system is enough
+  EXPECT_EQ(catalog_version(targets("2000")), 1U);
+}
+
+TEST(OsTargets, AreFoundAgainInAnOsAttributeAndNothingElse) {
+  const auto asked_for = targets("7_X64,10_X64,10_X86");
+  const auto found = targets_of_os_attribute("7X64,_v100_X64", asked_for);
+  ASSERT_TRUE(found.has_value()) << found.error().text();
+  EXPECT_EQ(os_attribute(*found), "7X64,_v100_X64");
+  for (const std::string_view os : {"_v63_X64", "_v100_X64,7X64", "7X64,7X64", "7X64,", ",7X64", "7x64", "10_X64"}) {
+    const auto refused = targets_of_os_attribute(os, asked_for);
+    ASSERT_FALSE(refused.has_value()) << os;
+    EXPECT_EQ(refused.error().code(), Errc::refused) << os;
+  }
 }
 
 }  // namespace

@@ -1,0 +1,12 @@
+// The commands under `coldseal catalog`, one file each.
+#pragma once
+
+#include "host-tool/command.hpp"
+
+namespace host_tool {
+
+void add_catalog_create(CLI::App& catalog, Run& run, base::Time now);
+void add_catalog_show(CLI::App& catalog, Run& run, base::Time now);
+void add_catalog_diff(CLI::App& catalog, Run& run);
+
+}  // namespace host_tool

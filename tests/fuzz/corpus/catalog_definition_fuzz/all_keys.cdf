@@ -1,0 +1,13 @@
+[CatalogHeader]
+Name=a.cat
+ResultDir=..\out
+CatalogVersion=2
+HashAlgorithms=SHA256
+PageHashes=true
+EncodingType=0x00010001
+CATATTR1=0x11010001:OSAttr:2:6.0
+[CatalogFiles]
+<HASH>one=..\files\a.sys
+<HASH>oneATTR1=0x11010001:File:a.sys
+<HASH>two=b.inf
+<HASH>twoATTR1=0x11020001:File:Yi5pbmY=

@@ -1,0 +1,79 @@
+// What the tests of this folder share: a clock that stands still, expectations on results, and a small appliance in a
+// temporary folder with one submitter, one profile and no TPM.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <map>
+#include <string>
+
+#include "appliance/clock.hpp"
+#include "appliance/configuration.hpp"
+#include "appliance/layout.hpp"
+#include "crypto/keys/submitter_key.hpp"
+#include "tests/support/temp_dir.hpp"
+#include "usb/wire/request.hpp"
+
+namespace appliance {
+
+// Expects a failure with that code whose text contains those words.
+template <class T>
+void expect_error(const base::Result<T>& result, base::Errc code, const std::string& words) {
+  ASSERT_FALSE(result.has_value()) << "succeeded, but should say: " << words;
+  EXPECT_EQ(static_cast<int>(result.error().code()), static_cast<int>(code)) << result.error().text();
+  EXPECT_NE(result.error().text().find(words), std::string::npos) << result.error().text();
+}
+
+template <class T>
+T must(base::Result<T> result) {
+  base::require(result.has_value(), result ? "" : result.error().text());
+  return std::move(*result);
+}
+inline void must(const base::Result<void>& result) { base::require(result.has_value(), result ? "" : result.error().text()); }
+
+class StillClock final : public Clock {
+ public:
+  base::Time now() const override { return time; }
+  std::chrono::steady_clock::time_point steady() const override { return steady_time; }
+  base::Time time = must(base::time_from_rfc3339("2026-11-23T16:20:00Z"));
+  std::chrono::steady_clock::time_point steady_time{};
+};
+
+inline constexpr std::string_view kConfigurationText = R"([appliance]
+name = "vault-1"
+tpm = "swtpm:path=/nowhere"
+mode = "development"
+
+[[profile]]
+name = "release"
+key_class = "release"
+operations = ["embed", "catalog"]
+submitters = ["build-1"]
+)";
+
+// A request as a submitter makes it: files, manifest, signature. Change what should be wrong, then put it somewhere.
+struct TestRequest {
+  std::map<std::string, base::Bytes> files;   // what lies there; the manifest is made from it by describe_files()
+  wire::Request manifest;
+
+  void describe_files();
+  std::string id() const { return manifest.id(); }
+  // Writes parent/<id>; its path.
+  std::filesystem::path write_below(const std::filesystem::path& parent, keys::SubmitterKey& key) const;
+};
+
+class SmallAppliance : public testing::Test {
+ protected:
+  SmallAppliance();
+  // The sample package: coldsample.inf, .sys, .exe; both operations, for 10_X64.
+  TestRequest sample_request() const;
+  Configuration configuration() const { return must(Configuration::load(layout)); }
+
+  tests::TempDir folder;
+  Layout layout{folder.path()};
+  StillClock clock;
+  keys::SubmitterKey submitter = keys::SubmitterKey::generate();
+};
+
+}  // namespace appliance

@@ -1,0 +1,215 @@
+#include "appliance/audit_log.hpp"
+
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <functional>
+#include <sstream>
+
+#include "crypto/base/limits.hpp"
+#include "tests/unit/appliance/appliance_fixture.hpp"
+
+namespace appliance {
+namespace {
+
+using base::Errc;
+using transparency::AuditEvent;
+
+class AuditLogFile : public testing::Test {
+ protected:
+  AuditLog::Opened open() { return must(AuditLog::open(file, clock)); }
+
+  // Three lines about one request, and the log closed again.
+  std::vector<std::string> three_lines() {
+    AuditLog::Opened opened = open();
+    must(opened.log.append(AuditEvent::started, "", {{"version", "1"}}));
+    must(opened.log.append(AuditEvent::received, id, {{"submitter", "build-1"}}));
+    must(opened.log.append(AuditEvent::inspected, id, {}));
+    return lines();
+  }
+
+  std::vector<std::string> lines() const {
+    std::vector<std::string> all;
+    std::istringstream text(tests::read_text(file));
+    for (std::string line; std::getline(text, line);) all.push_back(line);
+    return all;
+  }
+
+  void write_lines(const std::vector<std::string>& all) const {
+    std::string text;
+    for (const std::string& line : all) text += line + "\n";
+    tests::write_text(file, text);
+  }
+
+  void expect_refused(const std::string& words) const {
+    const std::string before = tests::read_text(file);
+    const auto opened = AuditLog::open(file, clock);
+    ASSERT_FALSE(opened.has_value()) << "opened, but should say: " << words;
+    EXPECT_EQ(static_cast<int>(opened.error().code()), static_cast<int>(Errc::mismatch)) << opened.error().text();
+    EXPECT_NE(opened.error().text().find(words), std::string::npos) << opened.error().text();
+    EXPECT_NE(opened.error().text().find("changed or damaged"), std::string::npos) << opened.error().text();
+    EXPECT_EQ(tests::read_text(file), before);   // evidence stays as it was found
+  }
+
+  tests::TempDir folder;
+  const std::filesystem::path file = folder / "log/audit.jsonl";
+  StillClock clock;
+  const std::string id = std::string(64, 'a');
+};
+
+TEST_F(AuditLogFile, WhatWasAppendedIsReplayedAfterARestart) {
+  three_lines();
+  AuditLog::Opened again = open();
+  ASSERT_EQ(again.lines.size(), 3U);
+  EXPECT_EQ(again.lines[0].event, AuditEvent::started);
+  EXPECT_EQ(again.lines[1].event, AuditEvent::received);
+  EXPECT_EQ(again.lines[1].request, id);
+  EXPECT_EQ(again.lines[1].data.at("submitter"), "build-1");
+  EXPECT_EQ(again.lines[2].index, 2U);
+  EXPECT_EQ(again.log.lines(), 3U);
+  // The chain goes on where it was, and stays one chain.
+  must(again.log.append(AuditEvent::review_opened, id, {}));
+  again = AuditLog::Opened{std::move(again.log), {}};
+  const crypto::Digest head = again.log.head();
+  { const AuditLog closed = std::move(again.log); }
+  EXPECT_EQ(open().log.head(), head);
+}
+
+TEST_F(AuditLogFile, IsReadableByItsOwnerOnly) {
+  three_lines();
+  EXPECT_EQ(std::filesystem::status(file).permissions(),
+            std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+}
+
+TEST_F(AuditLogFile, ATornLastLineIsCutOffAndTheLogSaysSo) {
+  const std::vector<std::string> whole = three_lines();
+  for (const std::size_t length : {std::size_t{1}, whole[2].size() / 2, whole[2].size()}) {
+    tests::write_text(file, whole[0] + "\n" + whole[1] + "\n" + whole[2].substr(0, length));
+    {
+      const AuditLog::Opened repaired = open();
+      ASSERT_EQ(repaired.lines.size(), 3U);
+      EXPECT_EQ(repaired.lines[2].event, AuditEvent::recovered);
+      EXPECT_EQ(repaired.lines[2].data.at("bytes"), std::to_string(length));
+    }
+    EXPECT_EQ(open().lines.size(), 3U);   // nothing is left to repair
+    EXPECT_EQ(lines()[1], whole[1]);
+  }
+}
+
+TEST_F(AuditLogFile, ATornFirstLineIsCutOffToo) {
+  const std::vector<std::string> whole = three_lines();
+  tests::write_text(file, whole[0].substr(0, 10));
+  const AuditLog::Opened repaired = open();
+  ASSERT_EQ(repaired.lines.size(), 1U);
+  EXPECT_EQ(repaired.lines[0].event, AuditEvent::recovered);
+}
+
+TEST_F(AuditLogFile, MoreThanALineWithoutAnEndIsNotATornLine) {
+  three_lines();
+  tests::write_text(file, tests::read_text(file) + std::string(base::limits::kAuditLineBytes + 1, 'x'));
+  expect_refused("line 4");
+}
+
+TEST_F(AuditLogFile, AnEditedLineIsRefused) {
+  std::vector<std::string> all = three_lines();
+  const std::size_t at = all[1].find("build-1");
+  ASSERT_NE(at, std::string::npos);
+  all[1][at + 6] = '2';
+  write_lines(all);
+  expect_refused("line 3");   // the line after it no longer continues it
+}
+
+TEST_F(AuditLogFile, ADeletedLineIsRefused) {
+  std::vector<std::string> all = three_lines();
+  for (const std::size_t gone : {std::size_t{0}, std::size_t{1}}) {
+    std::vector<std::string> rest = all;
+    rest.erase(rest.begin() + static_cast<std::ptrdiff_t>(gone));
+    write_lines(rest);
+    expect_refused("line " + std::to_string(gone + 1));
+  }
+}
+
+TEST_F(AuditLogFile, ReorderedOrRepeatedLinesAreRefused) {
+  const std::vector<std::string> all = three_lines();
+  write_lines({all[0], all[2], all[1]});
+  expect_refused("line 2");
+  write_lines({all[0], all[1], all[1], all[2]});
+  expect_refused("line 3");
+}
+
+TEST_F(AuditLogFile, AnEmptyLineAndALineOfNothingAreRefused) {
+  const std::vector<std::string> all = three_lines();
+  write_lines({all[0], "", all[1]});
+  expect_refused("line 2");
+  tests::write_text(file, all[0] + "\n" + std::string(100, '\0') + "\n");
+  expect_refused("line 2");
+}
+
+TEST_F(AuditLogFile, IsHeldByOneProgramAtATime) {
+  const AuditLog::Opened first = open();
+  expect_error(AuditLog::open(file, clock), Errc::unavailable, "another coldseald holds the audit log");
+}
+
+TEST_F(AuditLogFile, IsNotFollowedThroughASymbolicLink) {
+  three_lines();
+  const std::filesystem::path elsewhere = folder / "elsewhere";
+  std::filesystem::rename(file, elsewhere);
+  std::filesystem::create_symlink(elsewhere, file);
+  EXPECT_FALSE(AuditLog::open(file, clock).has_value());
+}
+
+TEST_F(AuditLogFile, AClockSetBackRepeatsTheLastTime) {
+  AuditLog::Opened opened = open();
+  const base::Time before = clock.time;
+  must(opened.log.append(AuditEvent::started, "", {}));
+  clock.time -= std::chrono::hours(24);
+  EXPECT_EQ(opened.log.now(), before);
+  EXPECT_EQ(must(opened.log.append(AuditEvent::started, "", {})).at, before);
+  clock.time = before + std::chrono::seconds(5);
+  EXPECT_EQ(must(opened.log.append(AuditEvent::started, "", {})).at, clock.time);
+}
+
+TEST_F(AuditLogFile, ALineOverTheLimitIsNotWritten) {
+  three_lines();
+  const std::string before = tests::read_text(file);
+  AuditLog::Opened opened = open();
+  EXPECT_FALSE(opened.log.append(AuditEvent::rejected, id, {{"reason", std::string(base::limits::kAuditLineBytes, 'x')}}).has_value());
+  EXPECT_EQ(tests::read_text(file), before);
+  must(opened.log.append(AuditEvent::started, "", {}));   // and the log goes on
+}
+
+// In a child of its own, because the limit stays.
+int exit_status_of(const std::function<int()>& body) {
+  const pid_t pid = fork();
+  if (pid == 0) _exit(body());
+  int status = 0;
+  waitpid(pid, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+TEST_F(AuditLogFile, AFullDiskLeavesNoHalfLineAndTheLogGoesOnWhenThereIsRoom) {
+  three_lines();
+  const std::string before = tests::read_text(file);
+  const int status = exit_status_of([&]() -> int {
+    AuditLog::Opened opened = open();
+    const crypto::Digest head = opened.log.head();
+    // Room for a part of the next line: the kernel writes that part, then says no.
+    (void)signal(SIGXFSZ, SIG_IGN);
+    rlimit limit{};
+    if (getrlimit(RLIMIT_FSIZE, &limit) != 0) return 1;
+    const rlimit small{before.size() + 20, limit.rlim_max};
+    if (setrlimit(RLIMIT_FSIZE, &small) != 0) return 2;
+    if (opened.log.append(AuditEvent::inspected, id, {}).has_value()) return 3;
+    if (tests::read_text(file) != before) return 4;
+    if (opened.log.head() != head || opened.log.lines() != 3) return 5;
+    if (setrlimit(RLIMIT_FSIZE, &limit) != 0) return 6;
+    return opened.log.append(AuditEvent::inspected, id, {}).has_value() ? 0 : 7;
+  });
+  EXPECT_EQ(status, 0);
+  EXPECT_EQ(open().lines.size(), 4U);
+}
+
+}  // namespace
+}  // namespace appliance

@@ -1,0 +1,191 @@
+#include "appliance/request_book.hpp"
+
+#include <algorithm>
+#include <random>
+#include <set>
+
+#include "tests/unit/appliance/appliance_fixture.hpp"
+
+namespace appliance {
+namespace {
+
+using base::Errc;
+using transparency::AuditEvent;
+using transparency::AuditLine;
+
+const std::string kId(64, 'a');
+
+AuditLine line(AuditEvent event, std::map<std::string, std::string> data = {}, const std::string& id = kId,
+               base::Time at = base::Time(std::chrono::seconds(1000))) {
+  return AuditLine{.index = 0, .previous = crypto::sha256({}), .at = at, .event = event, .request = id, .data = std::move(data)};
+}
+
+// The shortest way to each state.
+const std::map<RequestState, std::vector<AuditEvent>>& ways() {
+  using enum AuditEvent;
+  static const std::map<RequestState, std::vector<AuditEvent>> kWays{
+      {RequestState::received, {received}},
+      {RequestState::waiting, {received, inspected}},
+      {RequestState::in_approval, {received, inspected, approval_started}},
+      {RequestState::signing, {received, inspected, approval_started, signing}},
+      {RequestState::rejected, {received, inspected, rejected}},
+      {RequestState::answered, {received, refused, delivered_to_outbox}},
+  };
+  return kWays;
+}
+
+constexpr AuditEvent kAll[] = {
+    AuditEvent::started,       AuditEvent::received,      AuditEvent::intake_refused,  AuditEvent::inspected,
+    AuditEvent::refused,       AuditEvent::review_opened, AuditEvent::approval_started, AuditEvent::approved_by,
+    AuditEvent::approval_failed, AuditEvent::rejected,    AuditEvent::signing,         AuditEvent::signed_,
+    AuditEvent::delivered_to_outbox, AuditEvent::expired, AuditEvent::returned_to_waiting, AuditEvent::recovered};
+
+RequestBook book_in(RequestState state) {
+  RequestBook book;
+  for (const AuditEvent event : ways().at(state)) must(book.apply(line(event)));
+  EXPECT_EQ(book.find(kId)->state, state);
+  return book;
+}
+
+TEST(RequestBook, EachStateAllowsTheseEventsAndNoOthers) {
+  using enum AuditEvent;
+  // What follows, and the state after it.
+  const std::map<RequestState, std::map<AuditEvent, RequestState>> allowed{
+      {RequestState::received,
+       {{inspected, RequestState::waiting}, {refused, RequestState::received}, {delivered_to_outbox, RequestState::answered}}},
+      {RequestState::waiting,
+       {{review_opened, RequestState::waiting}, {approval_started, RequestState::in_approval},
+        {approval_failed, RequestState::waiting}, {rejected, RequestState::rejected}}},
+      {RequestState::in_approval,
+       {{approved_by, RequestState::in_approval}, {approval_failed, RequestState::in_approval},
+        {signing, RequestState::signing}, {rejected, RequestState::rejected}, {expired, RequestState::waiting},
+        {returned_to_waiting, RequestState::waiting}}},
+      {RequestState::signing,
+       {{signed_, RequestState::signing}, {delivered_to_outbox, RequestState::answered}, {expired, RequestState::waiting},
+        {returned_to_waiting, RequestState::waiting}}},
+      {RequestState::rejected, {{delivered_to_outbox, RequestState::answered}}},
+      {RequestState::answered, {}},
+  };
+  for (const auto& [state, follows] : allowed) {
+    for (const AuditEvent event : kAll) {
+      SCOPED_TRACE(std::string(request_state_name(state)) + ", then " + std::string(transparency::audit_event_name(event)));
+      RequestBook book = book_in(state);
+      const auto expected = follows.find(event);
+      const bool may = expected != follows.end() || event == intake_refused;
+      EXPECT_EQ(book.expect_can_follow(event, kId).has_value(), may);
+      const auto applied = book.apply(line(event));
+      EXPECT_EQ(applied.has_value(), may);
+      if (!applied) {
+        EXPECT_EQ(applied.error().code(), Errc::mismatch);
+      }
+      EXPECT_EQ(book.find(kId)->state, expected == follows.end() ? state : expected->second);
+    }
+  }
+}
+
+TEST(RequestBook, NothingFollowsForARequestThatWasNeverReceived) {
+  for (const AuditEvent event : kAll) {
+    RequestBook book;
+    const bool may = event == AuditEvent::received || event == AuditEvent::intake_refused;
+    EXPECT_EQ(book.apply(line(event)).has_value(), may) << transparency::audit_event_name(event);
+  }
+  RequestBook book;
+  expect_error(book.apply(line(AuditEvent::inspected)), Errc::mismatch, "line 1: request " + kId + " was never received");
+}
+
+TEST(RequestBook, LinesAboutNoRequestChangeNothing) {
+  RequestBook book = book_in(RequestState::waiting);
+  must(book.apply(line(AuditEvent::started, {}, "")));
+  must(book.apply(line(AuditEvent::recovered, {}, "")));
+  EXPECT_EQ(book.unanswered(), 1U);
+}
+
+TEST(RequestBook, KeepsWhatTheLinesSay) {
+  RequestBook book;
+  must(book.apply(line(AuditEvent::received, {{"submitter", "build-1"}, {"profile", "release"}})));
+  must(book.apply(line(AuditEvent::inspected, {{"inspection", "aa"}, {"signing-set", "bb"}})));
+  const RequestRecord* const record = book.find(kId);
+  EXPECT_EQ(record->submitter, "build-1");
+  EXPECT_EQ(record->profile, "release");
+  EXPECT_EQ(record->inspection_digest, "aa");
+  EXPECT_EQ(record->signing_set, "bb");
+  must(book.apply(line(AuditEvent::approval_started)));
+  must(book.apply(line(AuditEvent::approved_by, {{"officer", "ada"}})));
+  ASSERT_EQ(record->approvals.size(), 1U);
+  EXPECT_EQ(record->approvals[0].officer, "ada");
+  must(book.apply(line(AuditEvent::rejected, {{"officer", "ben"}, {"reason", "old"}})));
+  ASSERT_TRUE(record->rejection.has_value());
+  EXPECT_EQ(record->rejection->officer, "ben");
+  EXPECT_EQ(record->rejection->reason, "old");
+  must(book.apply(line(AuditEvent::delivered_to_outbox, {{"receipt", "cc"}})));
+  EXPECT_EQ(record->receipt_digest, "cc");
+  EXPECT_EQ(book.unanswered(), 0U);
+}
+
+TEST(RequestBook, ApprovalsOfASittingThatEndedAreForgotten) {
+  for (const AuditEvent end : {AuditEvent::expired, AuditEvent::returned_to_waiting}) {
+    RequestBook book = book_in(RequestState::in_approval);
+    must(book.apply(line(AuditEvent::approved_by, {{"officer", "ada"}})));
+    must(book.apply(line(end)));
+    EXPECT_TRUE(book.find(kId)->approvals.empty());
+    must(book.apply(line(AuditEvent::approval_started)));
+    EXPECT_TRUE(book.find(kId)->approvals.empty());
+  }
+}
+
+TEST(RequestBook, ListsARequestsStateOldestFirst) {
+  RequestBook book;
+  const auto at = [](int seconds) { return base::Time(std::chrono::seconds(seconds)); };
+  must(book.apply(line(AuditEvent::received, {}, std::string(64, 'c'), at(1))));
+  must(book.apply(line(AuditEvent::received, {}, std::string(64, 'b'), at(2))));
+  must(book.apply(line(AuditEvent::received, {}, std::string(64, 'a'), at(2))));
+  std::string order;
+  for (const RequestRecord* const record : book.in_state(RequestState::received)) order += record->id[0];
+  EXPECT_EQ(order, "cab");
+}
+
+std::string picture(const RequestBook& book, const std::vector<std::string>& ids) {
+  std::string text;
+  for (const std::string& id : ids) {
+    const RequestRecord* const record = book.find(id);
+    if (record == nullptr) continue;
+    text += id.substr(0, 2) + std::string(request_state_name(record->state)) + record->submitter + record->inspection_digest +
+            record->signing_set + record->receipt_digest + base::rfc3339(record->received_at);
+    for (const RecordedApproval& approval : record->approvals) text += approval.officer + base::rfc3339(approval.at);
+    if (record->rejection) text += record->rejection->officer + record->rejection->reason;
+    text += "\n";
+  }
+  return text + std::to_string(book.unanswered());
+}
+
+TEST(RequestBook, ReplayingAHistoryGivesWhatLivingThroughItGave) {
+  std::mt19937 dice(20261123);   // the same histories every time
+  const std::vector<std::string> ids{std::string(64, '1'), std::string(64, '2'), std::string(64, '3')};
+  std::set<RequestState> seen;
+  for (int history = 0; history < 200; ++history) {
+    RequestBook live;
+    std::vector<AuditLine> log;
+    for (int step = 0; step < 60; ++step) {
+      const AuditLine next = line(kAll[dice() % std::size(kAll)],
+                                  {{"officer", std::to_string(dice() % 3)}, {"submitter", std::to_string(step)}, {"receipt", std::to_string(step)}},
+                                  ids[dice() % ids.size()], base::Time(std::chrono::seconds(step)));
+      if (!live.expect_can_follow(next.event, next.request)) {
+        const std::string before = picture(live, ids);
+        EXPECT_FALSE(live.apply(next).has_value());
+        EXPECT_EQ(picture(live, ids), before);   // a refused line changes nothing
+        continue;
+      }
+      must(live.apply(next));
+      log.push_back(next);
+    }
+    RequestBook replayed;
+    for (const AuditLine& entry : log) must(replayed.apply(entry));
+    EXPECT_EQ(picture(replayed, ids), picture(live, ids));
+    for (const std::string& id : ids)
+      if (live.find(id) != nullptr) seen.insert(live.find(id)->state);
+  }
+  EXPECT_EQ(seen.size(), ways().size());   // the histories were long enough to reach every state
+}
+
+}  // namespace
+}  // namespace appliance
