@@ -51,7 +51,7 @@ class Timestamp : public Authenticode {
     const MemorySource source(bytes);
     const auto image = formats::PeImage::parse(source);
     base::MemorySink sink;
-    ASSERT_TRUE(formats::write_signed(source, *image, *image->measure(source, {}),
+    ASSERT_TRUE(formats::write_signed(source, *image, *image->measure(source, std::span<const crypto::DigestAlgorithm>()),
                                       *cms::with_timestamp(signature_of("signed.sys"), token), sink));
     tests::write_file(dir_ / out, sink.bytes());
   }

@@ -332,7 +332,7 @@ TEST(PeImage, WritesNothingForASignatureThatIsNotDer) {
   const Bytes file = driver();
   const MemorySource source(file);
   const auto image = PeImage::parse(source);
-  const auto measurement = image->measure(source, {});
+  const auto measurement = image->measure(source, std::span<const DigestAlgorithm>());
   base::MemorySink out;
   EXPECT_FALSE(formats::write_signed(source, *image, *measurement, Bytes{0x30, 0x05, 0x00}, out));
   EXPECT_TRUE(out.bytes().empty());

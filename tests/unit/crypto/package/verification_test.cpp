@@ -53,7 +53,7 @@ Bytes with_signature(base::ByteView signed_data) {
   const MemorySource source(file);
   const auto parsed = formats::PeImage::parse(source);
   base::MemorySink out;
-  EXPECT_TRUE(formats::write_signed(source, *parsed, *parsed->measure(source, {}), signed_data, out));
+  EXPECT_TRUE(formats::write_signed(source, *parsed, *parsed->measure(source, std::span<const crypto::DigestAlgorithm>()), signed_data, out));
   return out.bytes();
 }
 
