@@ -65,7 +65,7 @@ TEST_F(Intake, RefusesWhatTheProfileDoesNotAllow) {
   request.manifest.profile = "golden";
   expect_error(check(request), Errc::not_found, "no profile \"golden\"");
   request = sample_request();
-  request.manifest.os_targets = {"7_X64"};
+  request.manifest.os_targets = {"10_X46"};
   EXPECT_FALSE(check(request).has_value());
   request = sample_request();
   request.manifest.os_targets = {"11_Y99"};

@@ -133,7 +133,7 @@ TEST_F(Plan, DoesOnlyWhatWasAsked) {
 
 TEST_F(Plan, ACatalogMemberThatIsNotInTheManifestIsRefused) {
   catalog().members.push_back({"other.sys", "other.sys", "2:10.0"});
-  expect_error(make(spool()), Errc::refused, "member \"other.sys\" is not a file of the request");
+  expect_error(make(spool()), Errc::refused, "other.sys: the member is not a file of the request");
   catalog().members.back().path = "../../etc/passwd";
   expect_error(make(spool()), Errc::refused, "is not a file of the request");
   catalog().members.clear();

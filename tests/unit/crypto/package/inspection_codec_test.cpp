@@ -42,7 +42,7 @@ TEST(InspectionCodec, RefusesEveryShorteningAndAnythingAfterTheEnd) {
 TEST(InspectionCodec, RefusesCountsBeforeAllocatingForThem) {
   const auto refused = [](std::uint32_t facts, Errc code) {
     base::ByteWriter out;
-    out.u32le(0x31534E49).u32le(facts);
+    out.u32le(0x32534E49).u32le(facts);
     const auto decoded = decode_inspection(out.bytes());
     ASSERT_FALSE(decoded.has_value());
     EXPECT_EQ(decoded.error().code(), code) << decoded.error().text();

@@ -234,14 +234,14 @@ TEST(Inspection, PlansWhatSignatureAttributesAskFor) {
   EXPECT_FALSE(plain.catalogs.at(0).is_pe_trusted);
   EXPECT_FALSE(plain.catalogs.at(0).members.at(1).has_page_hashes);
   ASSERT_NE(finding(plain, "inf.signature-attributes-unused"), nullptr);
-  EXPECT_EQ(finding(plain, "inf.signature-attributes-unused")->line, 31U);
+  EXPECT_EQ(finding(plain, "inf.signature-attributes-unused")->line, 30U);
   const Inspection marked = inspected(sample(inf + "PETrust=True\r\nDRMLevel=1300\r\n"));
   EXPECT_TRUE(marked.catalogs.at(0).is_pe_trusted);
   EXPECT_TRUE(marked.catalogs.at(0).members.at(1).is_pe_trusted);
   EXPECT_TRUE(marked.catalogs.at(0).members.at(1).has_page_hashes);
   EXPECT_EQ(marked.catalogs.at(0).members.at(1).drm_level, "1300");
   EXPECT_EQ(marked.catalogs.at(0).members.at(0).drm_level, "");   // the INF itself
-  expect_error(inspected(sample(inf + "Elam=true\r\n")), "inf.signature-attributes", "Elam", 30);
+  expect_error(inspected(sample(inf + "Elam=true\r\n")), "inf.signature-attributes", "Elam", 29);
 }
 
 TEST(Inspection, LooksOnlyOnceAtABrokenInfAndGoesOn) {
