@@ -95,7 +95,10 @@ TEST_F(Timestamp, KeepsASignatureValidAfterItsCertificateExpired) {
   const tests::Outcome theirs = tests::run_program({"osslsigncode", "verify", "-CAfile", file("root.pem"), "-TSA-CAfile",
                                                     file("tsa-root.pem"), "-in", file("stamped.sys")});
   EXPECT_EQ(theirs.status, 0) << theirs.output;
-  EXPECT_NE(theirs.output.find("Timestamp verified"), std::string::npos) << theirs.output;
+  // 2.9 and 2.5 say it in these words.
+  EXPECT_TRUE(theirs.output.find("Timestamp verified") != std::string::npos ||
+              theirs.output.find("Timestamp Server Signature verification: ok") != std::string::npos)
+      << theirs.output;
 }
 
 TEST_F(Timestamp, OfAnUnknownAuthorityDoesNotCount) {
