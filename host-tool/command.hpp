@@ -30,5 +30,6 @@ void add_inspect(CLI::App& app, Run& run, base::Time now);
 void add_catalog(CLI::App& app, Run& run, base::Time now);
 void add_verify(CLI::App& app, Run& run, base::Time now);
 void add_signature(CLI::App& app, Run& run);
+void add_timestamp(CLI::App& app, Run& run);
 
 }  // namespace host_tool

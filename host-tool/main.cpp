@@ -41,6 +41,7 @@ int main(int argc, char** argv) {
   add_collect(app, run);
   add_verify(app, run, now);
   add_signature(app, run);
+  add_timestamp(app, run);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {   // CLI11 throws, for --help and --version too

@@ -8,6 +8,7 @@
 #include "crypto/base/limits.hpp"
 #include "crypto/base/text.hpp"
 #include "crypto/transparency/dsse.hpp"
+#include "host-tool/signed_file.hpp"
 
 namespace host_tool {
 namespace {
@@ -57,6 +58,14 @@ void judge_output(const Receipt& receipt, const transparency::OutputFile& output
   if (approved == items.end() || file.approved_digest != approved->digest)
     add(findings, "receipt.not-approved", Severity::error, output.path,
         "what its signature signs is not what the officers approved according to the receipt", "do not use this file");
+}
+
+// Timestamps come after the receipt: without them the file is the receipt's, byte for byte.
+bool is_same_but_timestamped(const std::string& path, const base::ByteSource& source, const transparency::OutputFile& output) {
+  const auto file = SignedFile::of(source, path);
+  if (!file || file->signatures().empty()) return false;
+  const auto bare = file->digest_without_timestamps();
+  return bare && *bare == output.sha256;
 }
 
 }  // namespace
@@ -110,15 +119,13 @@ Result<void> compare_outputs(const Receipt& receipt, const PackageFolder& folder
     const crypto::Digest digest = TRY(crypto::digest_of(crypto::DigestAlgorithm::sha256, folder.source(i)));
     const transparency::OutputFile& output = *found->second;
     wanted.erase(found);
-    if (digest != output.sha256) {
+    if (digest != output.sha256 && !is_same_but_timestamped(path, folder.source(i), output)) {
       add(findings, "receipt.file-changed", Severity::error, path,
           fmt::format("its SHA-256 is {}, the receipt says {}", digest.hex(), output.sha256.hex()),
           "collect the response again");
       continue;
     }
-    const bool is_signed_now = output.operation == transparency::OutputOperation::embedded ||
-                               output.operation == transparency::OutputOperation::catalog_signed;
-    if (is_signed_now && receipt.signing_set) judge_output(receipt, output, verdict.files[i], findings);
+    if (transparency::is_signed_here(output.operation) && receipt.signing_set) judge_output(receipt, output, verdict.files[i], findings);
   }
   for (const auto& [path, output] : wanted)
     add(findings, "receipt.file-missing", Severity::error, std::string(path),

@@ -62,8 +62,12 @@ Result<Bytes> without_signer(const Content& content) {
 }
 
 Result<UnsignedData> UnsignedData::prepare(Content content, const SignedAttributes& attributes,
-                                           const crypto::SigningIdentity& identity, DigestAlgorithm algorithm) {
-  if (algorithm == DigestAlgorithm::sha1) return fail(Errc::refused, "signing with SHA-1 is not done");
+                                           const crypto::SigningIdentity& identity, DigestAlgorithm algorithm,
+                                           Sha1 sha1) {
+  if (algorithm == DigestAlgorithm::sha1 && sha1 == Sha1::refused)
+    return fail(Errc::refused, "signing with SHA-1 is not done");
+  if (algorithm == DigestAlgorithm::sha1 && identity.key().algorithm() != KeyAlgorithm::rsa_pkcs1)
+    return fail(Errc::unsupported, "ECDSA with SHA-1; systems that need SHA-1 know RSA only");
   if (algorithm == DigestAlgorithm::sha512 && identity.key().algorithm() != KeyAlgorithm::rsa_pkcs1)
     return fail(Errc::unsupported, "ECDSA with SHA-512; SHA-256 or SHA-384 wanted");
   if (content.der.size() > base::limits::kCatalogBytes)

@@ -124,6 +124,10 @@ std::string_view outcome_name(Outcome outcome) {
   base::stop("no such outcome");
 }
 
+bool is_signed_here(OutputOperation operation) {
+  return operation == OutputOperation::embedded || operation == OutputOperation::catalog_signed;
+}
+
 std::string_view output_operation_name(OutputOperation operation) {
   switch (operation) {
     case OutputOperation::embedded:

@@ -38,6 +38,7 @@ enum class OutputOperation : std::uint8_t {
   unchanged,          // "unchanged"
 };
 std::string_view output_operation_name(OutputOperation operation);
+bool is_signed_here(OutputOperation operation);   // the file has a signature that the appliance made for this request
 
 struct OutputFile {
   std::string path;
