@@ -1,9 +1,9 @@
 // coldseal signature list|remove|extract|attach: the signatures inside a PE image, a cabinet or a catalog, without any key.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <memory>
 
+#include "crypto/base/command_line.hpp"
 #include "crypto/base/limits.hpp"
 #include "crypto/cms/signature_edit.hpp"
 #include "crypto/formats/authenticode.hpp"
@@ -151,32 +151,32 @@ Result<Exit> attach(const Options& options) {
 
 }  // namespace
 
-void add_signature(CLI::App& app, Run& run) {
-  CLI::App* const command = app.add_subcommand("signature", "Lists, removes, extracts and attaches signatures of PE images, cabinets and catalogs.");
-  command->require_subcommand(1);
+void add_signature(base::Command& app, Run& run) {
+  base::Command command = app.sub("signature", "Lists, removes, extracts and attaches signatures of PE images, cabinets and catalogs.");
+  command.needs_sub();
   using Action = Result<Exit> (*)(const Options&);
   const auto add = [&](const char* name, const char* description, Action action) {
-    CLI::App* const sub = command->add_subcommand(name, description);
+    base::Command sub = command.sub(name, description);
     const auto options = std::make_shared<Options>();
-    sub->add_option("FILE", options->file, "A PE image, cabinet or catalog")->required();
-    sub->callback([options, action, &run] { run = [options, action] { return action(*options); }; });
+    sub.option("FILE", options->file, "A PE image, cabinet or catalog").required();
+    sub.when_chosen([options, action, &run] { run = [options, action] { return action(*options); }; });
     return std::pair(sub, options);
   };
-  const auto [list_command, list_options] = add("list", "Shows every signature, nested ones too", list);
-  list_command->add_flag("--json", list_options->json, "One JSON object");
-  const auto [remove_command, remove_options] = add("remove", "Writes the file without its signatures", remove);
-  remove_command->add_option("--nested", remove_options->nested, "Only the nested signature of that number, from 1");
-  remove_command->add_option("-o,--out", remove_options->out, "The new file")->required();
-  const auto [extract_command, extract_options] = add("extract", "Writes a signature to a file of its own (DER)", extract);
-  extract_command->add_option("--nested", extract_options->nested, "The nested signature of that number, from 1");
-  extract_command->add_option("-o,--out", extract_options->out, "The signature's file")->required();
-  const auto [attach_command, attach_options] =
+  auto [list_command, list_options] = add("list", "Shows every signature, nested ones too", list);
+  list_command.flag("--json", list_options->json, "One JSON object");
+  auto [remove_command, remove_options] = add("remove", "Writes the file without its signatures", remove);
+  remove_command.option("--nested", remove_options->nested, "Only the nested signature of that number, from 1");
+  remove_command.option("-o,--out", remove_options->out, "The new file").required();
+  auto [extract_command, extract_options] = add("extract", "Writes a signature to a file of its own (DER)", extract);
+  extract_command.option("--nested", extract_options->nested, "The nested signature of that number, from 1");
+  extract_command.option("-o,--out", extract_options->out, "The signature's file").required();
+  auto [attach_command, attach_options] =
       add("attach", "Writes the file with an extracted signature in place of its own", attach);
-  attach_command->add_option("SIGNATURE", attach_options->signature, "A signature as extract writes it (DER)")->required();
-  attach_command->add_flag("--append", attach_options->append, "Nest it in the signature that is there");
-  attach_command->add_flag("--entry", attach_options->as_entry,
-                           "Put it beside the signatures that are there, as a further entry of the table (EFI images)");
-  attach_command->add_option("-o,--out", attach_options->out, "The new file")->required();
+  attach_command.option("SIGNATURE", attach_options->signature, "A signature as extract writes it (DER)").required();
+  attach_command.flag("--append", attach_options->append, "Nest it in the signature that is there");
+  attach_command.flag("--entry", attach_options->as_entry,
+                      "Put it beside the signatures that are there, as a further entry of the table (EFI images)");
+  attach_command.option("-o,--out", attach_options->out, "The new file").required();
 }
 
 }  // namespace host_tool

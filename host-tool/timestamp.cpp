@@ -2,7 +2,6 @@
 // gap. Nothing is written before every timestamp is there; what was signed stays as it is.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
 #include <filesystem>
@@ -11,6 +10,7 @@
 #include <optional>
 #include <thread>
 
+#include "crypto/base/command_line.hpp"
 #include "crypto/base/limits.hpp"
 #include "crypto/cms/signature_edit.hpp"
 #include "crypto/keys/random.hpp"
@@ -332,28 +332,28 @@ Result<Exit> timestamp(const Options& options) {
 
 }  // namespace
 
-void add_timestamp(CLI::App& app, Run& run) {
-  CLI::App* const command = app.add_subcommand(
+void add_timestamp(base::Command& app, Run& run) {
+  base::Command command = app.sub(
       "timestamp",
       "Adds RFC 3161 timestamps to signatures already made: of PE images (nested ones too), cabinets and catalogs. What was\n"
       "signed stays as it is. Files are replaced only when every timestamp is there.");
   const auto options = std::make_shared<Options>();
-  command->add_option("PATH", options->paths, "Signed files");
-  command->add_option("--all", options->response, "A folder of collect: every file that was signed in it");
-  command->add_option("--tsa", options->authorities, "A timestamp authority, http://...; several are asked in turn");
-  command->add_option("--queries", options->queries, "Ask nobody: write the queries (.tsq) to this folder");
-  command->add_option("--replies", options->replies, "Ask nobody: take the replies (.tsr) from the folder of the queries");
-  command->add_option("--trust", options->trust, "Roots of authorities; and receipt keys, for --all. PEM files or folders of them");
-  command->add_option("--slot", options->slot, "Only this signature: primary, \"nested 1\", ...; else all of them");
-  command->add_option("--digest", options->digest, "Of the signature in the query: sha256 (default), sha384 or sha512");
-  command->add_option("--tsa-policy", options->policy, "The OID of the policy under which timestamps must be made");
-  command->add_option("--tries", options->tries, "Rounds through the authorities; 3");
-  command->add_option("--timeout", options->timeout, "Seconds for one question; 20");
-  command->add_option("--pause", options->pause, "Seconds between two rounds; 2");
-  command->add_flag("--again", options->again, "New timestamps in place of those that are there");
-  command->add_flag("--json", options->json, "One JSON object");
-  command->footer("Example:\n  coldseal timestamp --all signed/ID --tsa http://timestamp.example.com --trust tsa-root.pem");
-  command->callback([options, &run] { run = [options] { return timestamp(*options); }; });
+  command.option("PATH", options->paths, "Signed files");
+  command.option("--all", options->response, "A folder of collect: every file that was signed in it");
+  command.option("--tsa", options->authorities, "A timestamp authority, http://...; several are asked in turn");
+  command.option("--queries", options->queries, "Ask nobody: write the queries (.tsq) to this folder");
+  command.option("--replies", options->replies, "Ask nobody: take the replies (.tsr) from the folder of the queries");
+  command.option("--trust", options->trust, "Roots of authorities; and receipt keys, for --all. PEM files or folders of them");
+  command.option("--slot", options->slot, "Only this signature: primary, \"nested 1\", ...; else all of them");
+  command.option("--digest", options->digest, "Of the signature in the query: sha256 (default), sha384 or sha512");
+  command.option("--tsa-policy", options->policy, "The OID of the policy under which timestamps must be made");
+  command.option("--tries", options->tries, "Rounds through the authorities; 3");
+  command.option("--timeout", options->timeout, "Seconds for one question; 20");
+  command.option("--pause", options->pause, "Seconds between two rounds; 2");
+  command.flag("--again", options->again, "New timestamps in place of those that are there");
+  command.flag("--json", options->json, "One JSON object");
+  command.footer("Example:\n  coldseal timestamp --all signed/ID --tsa http://timestamp.example.com --trust tsa-root.pem");
+  command.when_chosen([options, &run] { run = [options] { return timestamp(*options); }; });
 }
 
 }  // namespace host_tool

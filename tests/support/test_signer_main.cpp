@@ -2,7 +2,6 @@
 // and benchmarks; it is not installed. Exit status: 0 signed, 1 refused, 2 wrong command or unreadable input.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
@@ -12,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "crypto/base/command_line.hpp"
 #include "crypto/base/limits.hpp"
 #include "crypto/certificate.hpp"
 #include "crypto/cms/signature_edit.hpp"
@@ -273,28 +273,24 @@ int run(const Options& options) {
 
 int main(int argc, char** argv) {
   Options options;
-  CLI::App app("Signs PE images, cabinets and catalogs with a key file. For tests only.", "test-signer");
-  app.add_option("--key", options.key, "private key, PEM without pass phrase")->required();
-  app.add_option("--cert", options.certificate, "its certificate, PEM or DER; a chain may follow in the same file")
-      ->required();
-  app.add_option("--chain", options.chain, "certificates of the issuers, PEM");
-  app.add_option("--ac", options.additional, "a cross-certificate, PEM");
-  app.add_option("--digest", options.digest, "sha256 (default), sha384 or sha512");
-  app.add_option("--description", options.attributes.description, "what is signed, for people");
-  app.add_option("--url", options.attributes.url, "where to read more");
-  app.add_option("--in", options.in, "file to sign")->required();
-  app.add_option("--out", options.out, "signed file");
-  app.add_option("--out-dir", options.out_dir, "folder for the signed files, under their own names");
-  app.add_option("--form", options.form, "whose form of signature: signtool (default) or osslsigncode");
-  app.add_option("--signing-time", options.signing_time, "for form osslsigncode: its signing time");
-  app.add_flag("--replace", options.replace, "replace an existing signature");
-  app.add_flag("--append", options.append, "add a nested signature");
-  app.add_flag("--dual", options.dual, "sign with SHA-1 for Windows before 8, and nest the other signature in that one");
-  app.add_flag("--page-hashes", options.page_hashes, "sign digests of every page");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
-  }
+  base::CommandLine app("Signs PE images, cabinets and catalogs with a key file. For tests only.", "test-signer");
+  app.option("--key", options.key, "private key, PEM without pass phrase").required();
+  app.option("--cert", options.certificate, "its certificate, PEM or DER; a chain may follow in the same file")
+      .required();
+  app.option("--chain", options.chain, "certificates of the issuers, PEM");
+  app.option("--ac", options.additional, "a cross-certificate, PEM");
+  app.option("--digest", options.digest, "sha256 (default), sha384 or sha512");
+  app.option("--description", options.attributes.description, "what is signed, for people");
+  app.option("--url", options.attributes.url, "where to read more");
+  app.option("--in", options.in, "file to sign").required();
+  app.option("--out", options.out, "signed file");
+  app.option("--out-dir", options.out_dir, "folder for the signed files, under their own names");
+  app.option("--form", options.form, "whose form of signature: signtool (default) or osslsigncode");
+  app.option("--signing-time", options.signing_time, "for form osslsigncode: its signing time");
+  app.flag("--replace", options.replace, "replace an existing signature");
+  app.flag("--append", options.append, "add a nested signature");
+  app.flag("--dual", options.dual, "sign with SHA-1 for Windows before 8, and nest the other signature in that one");
+  app.flag("--page-hashes", options.page_hashes, "sign digests of every page");
+  if (const std::optional<int> status = app.parse(argc, argv)) return *status;
   return run(options);
 }
