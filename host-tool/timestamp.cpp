@@ -340,10 +340,11 @@ void add_timestamp(base::Command& app, Run& run) {
   const auto options = std::make_shared<Options>();
   command.option("PATH", options->paths, "Signed files");
   command.option("--all", options->response, "A folder of collect: every file that was signed in it");
-  command.option("--tsa", options->authorities, "A timestamp authority, http://...; several are asked in turn");
+  command.option("--tsa", options->authorities, "A timestamp authority, http://...; several are asked in turn").one_each_time();
   command.option("--queries", options->queries, "Ask nobody: write the queries (.tsq) to this folder");
   command.option("--replies", options->replies, "Ask nobody: take the replies (.tsr) from the folder of the queries");
-  command.option("--trust", options->trust, "Roots of authorities; and receipt keys, for --all. PEM files or folders of them");
+  command.option("--trust", options->trust, "Roots of authorities; and receipt keys, for --all. PEM files or folders of them")
+      .one_each_time();
   command.option("--slot", options->slot, "Only this signature: primary, \"nested 1\", ...; else all of them");
   command.option("--digest", options->digest, "Of the signature in the query: sha256 (default), sha384 or sha512");
   command.option("--tsa-policy", options->policy, "The OID of the policy under which timestamps must be made");

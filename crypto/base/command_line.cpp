@@ -25,6 +25,11 @@ CommandOption& CommandOption::existing_folder() {
   return *this;
 }
 
+CommandOption& CommandOption::one_each_time() {
+  option_->allow_extra_args(false);
+  return *this;
+}
+
 CommandOption& CommandOption::value_may_be_missing() {
   option_->expected(0, 1);
   return *this;

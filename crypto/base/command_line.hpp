@@ -25,6 +25,7 @@ class CommandOption {
   CommandOption& excludes(const CommandOption& other);
   CommandOption& shows_default();            // --help shows the variable's present value
   CommandOption& existing_folder();          // anything else is wrong usage
+  CommandOption& one_each_time();            // --name A --name B; what follows A is not another value
   CommandOption& value_may_be_missing();     // --name and --name=VALUE
   CommandOption& type_name(const std::string& name);   // what --help calls the value
   bool was_given() const;

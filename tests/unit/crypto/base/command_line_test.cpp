@@ -72,4 +72,16 @@ TEST(CommandLine, RefusesAFolderThatIsNotThere) {
   EXPECT_EQ(app.parse(3, arguments), 2);
 }
 
+TEST(CommandLine, AListThatTakesOneEachTimeLeavesTheNextToThePositionals) {
+  base::CommandLine app("About.", "program");
+  std::vector<std::string> urls;
+  std::vector<std::string> files;
+  app.option("--url", urls, "where").one_each_time();
+  app.option("FILE", files, "what");
+  const char* const arguments[] = {"program", "--url", "a", "one", "--url", "b", "two"};
+  EXPECT_EQ(app.parse(7, arguments), std::nullopt);
+  EXPECT_EQ(urls, (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(files, (std::vector<std::string>{"one", "two"}));
+}
+
 }  // namespace
