@@ -171,7 +171,8 @@ void add_request(base::Command& app, Run& run, base::Time now) {
   command.option("--passphrase-file", options->pass_phrase_file,
                       "Take the key's pass phrase from the first line of this file instead of the terminal");
   command.option("--operations", options->operations,
-                      "What is asked: embed (signatures into PE files), catalog (make and sign catalogs)")
+                      "What is asked: embed (signatures into PE files), catalog (make and sign catalogs), append (to files that are signed),\n"
+                      "cabinet (signatures into cabinets), page-hashes (in the signatures of PE files)")
       .shows_default();
   command.option("--note", options->note, "What officers should know; shown on the appliance's screen");
   command.option("--to", options->to, "Where the stick is mounted, or any folder that exists").required();

@@ -161,9 +161,11 @@ void judge_signature(const cms::SignedData& data, const Trust& trust, const Find
   const auto key = leaf->public_key();
   if (!key) {
     report.error("signature.key-unsupported", key.error().text(), "sign with RSA of 2048 to 4096 bits, P-256 or P-384");
-  } else if (report.expect(data.expect_signature(signer, *key), "signature.wrong", std::string(kGetAnother)) &&
-             report.is_primary()) {
-    report.verdict().approved_digest = crypto::digest_of(signer.digest_algorithm, signer.signed_attributes_der);
+  } else if (report.expect(data.expect_signature(signer, *key), "signature.wrong", std::string(kGetAnother))) {
+    const crypto::Digest approved = crypto::digest_of(signer.digest_algorithm, signer.signed_attributes_der);
+    if (report.is_primary()) report.verdict().approved_digest = approved;
+    report.verdict().good_signatures.push_back(
+        {approved, leaf->fingerprint(), crypto::sha256(leaf->public_key_der()), !report.is_primary()});
   }
   judge_chain(data, *leaf, trust, timestamp.value_or(trust.time), report);
 }

@@ -125,7 +125,7 @@ std::string_view outcome_name(Outcome outcome) {
 }
 
 bool is_signed_here(OutputOperation operation) {
-  return operation == OutputOperation::embedded || operation == OutputOperation::catalog_signed;
+  return operation != OutputOperation::already_signed && operation != OutputOperation::unchanged;
 }
 
 std::string_view output_operation_name(OutputOperation operation) {
@@ -134,6 +134,10 @@ std::string_view output_operation_name(OutputOperation operation) {
       return "embedded";
     case OutputOperation::catalog_signed:
       return "catalog made and signed";
+    case OutputOperation::appended:
+      return "appended";
+    case OutputOperation::cabinet_signed:
+      return "cabinet signed";
     case OutputOperation::already_signed:
       return "unchanged: already signed";
     case OutputOperation::unchanged:
