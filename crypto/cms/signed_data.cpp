@@ -48,16 +48,16 @@ Bytes content_info(const Content& content) {
   return der::sequence({der::oid(content.type), der::element(der::context(0), content.der)});
 }
 
-Bytes signed_data(ByteView parts) {
-  const Bytes inner = der::element(der::kSequence, parts);
-  return der::sequence({der::oid(oids::kSignedData), der::element(der::context(0), inner)});
+Bytes signed_data(Bytes parts) {
+  const Bytes inner = der::element(der::context(0), der::element(der::kSequence, std::move(parts)));
+  return der::sequence({der::oid(oids::kSignedData), inner});
 }
 
 }  // namespace
 
 Result<Bytes> without_signer(const Content& content) {
   TRY(base::within("content", der::expect_single(content.der, der::kSequence)));
-  const Bytes empty_set = der::element(der::kSet, {});
+  const Bytes empty_set = der::element(der::kSet, base::ByteView());
   return signed_data(der::concat({der::integer(1), empty_set, content_info(content), empty_set}));
 }
 
