@@ -96,9 +96,9 @@ class Exchange {   // one query and its reply, driven by callbacks until one of 
   void receive() {
     doing_ = "waiting for the reply";
     http::async_read_header(stream_, buffer_, parser_, [this](error_code error, std::size_t) {
-      const auto length = parser_.content_length();
-      if (error == http::error::body_limit || (length && *length > base::limits::kTimestampBytes)) return too_large();
+      if (error == http::error::body_limit) return too_large();
       if (failed(error)) return;
+      if (const auto length = parser_.content_length(); length && *length > base::limits::kTimestampBytes) return too_large();
       if (const Result<void> expected = expect_reply(parser_.get()); !expected) {
         ended_ = Result<Bytes>(tl::unexpected<base::Error>(expected.error()));
         return;

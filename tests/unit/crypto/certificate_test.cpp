@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "crypto/keys/pem.hpp"
 #include "tests/support/signing_fixture.hpp"
 #include "tests/support/temp_dir.hpp"
@@ -191,7 +193,7 @@ TEST(SigningIdentity, RefusesAnotherKeyAndUnrelatedOrUnfitCertificates) {
 }
 
 // A signature holds its certificates in DER order, whichever that is.
-TEST(VerifyChain, FindsIssuersInWhateverOrderTheyAreGiven) {
+TEST(CertificateChain, FindsIssuersInWhateverOrderTheyAreGiven) {
   const std::string key = tests::key_pem(tests::Vendor::Kind::p256);
   const tests::Vendor vendor;
   std::vector<crypto::Certificate> issuers;
