@@ -6,6 +6,7 @@
 
 #include "crypto/certificate.hpp"
 #include "crypto/cms/signed_data.hpp"
+#include "crypto/der/oids.hpp"
 #include "tests/support/software_key.hpp"
 
 namespace tests {
@@ -17,6 +18,7 @@ struct CertificateWish {
   bool is_ca = false;
   bool code_signing = true;
   bool digital_signature = true;  // in keyUsage
+  std::vector<der::Oid> more_uses{};  // in extendedKeyUsage, after code signing
   std::uint64_t serial = 2;
 };
 
