@@ -117,7 +117,8 @@ Result<void> compare_outputs(const Receipt& receipt, const PackageFolder& folder
       continue;
     }
     const bool is_signed_now = output.operation == transparency::OutputOperation::embedded ||
-                               output.operation == transparency::OutputOperation::catalog_signed;
+                               output.operation == transparency::OutputOperation::catalog_signed ||
+                               output.operation == transparency::OutputOperation::delivered_catalog_signed;
     if (is_signed_now && receipt.signing_set) judge_output(receipt, output, verdict.files[i], findings);
   }
   for (const auto& [path, output] : wanted)

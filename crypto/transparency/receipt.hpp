@@ -34,6 +34,7 @@ std::string_view outcome_name(Outcome outcome);
 enum class OutputOperation : std::uint8_t {
   embedded,           // "embedded": a signature was put into this PE
   catalog_signed,     // "catalog made and signed"
+  delivered_catalog_signed,   // "catalog signed as delivered"
   already_signed,     // "unchanged: already signed"
   unchanged,          // "unchanged"
 };
