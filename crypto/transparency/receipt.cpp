@@ -138,6 +138,8 @@ std::string_view output_operation_name(OutputOperation operation) {
       return "appended";
     case OutputOperation::cabinet_signed:
       return "cabinet signed";
+    case OutputOperation::delivered_catalog_signed:
+      return "catalog signed as delivered";
     case OutputOperation::already_signed:
       return "unchanged: already signed";
     case OutputOperation::unchanged:

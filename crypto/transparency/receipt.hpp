@@ -36,6 +36,7 @@ enum class OutputOperation : std::uint8_t {
   catalog_signed,     // "catalog made and signed"
   appended,           // "appended": a signature was nested in the one that this PE or cabinet had
   cabinet_signed,     // "cabinet signed"
+  delivered_catalog_signed,   // "catalog signed as delivered"
   already_signed,     // "unchanged: already signed"
   unchanged,          // "unchanged"
 };
