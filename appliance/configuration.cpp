@@ -68,7 +68,7 @@ Result<Profile> parse_profile(const toml::table& table) {
   if (std::any_of(profile.url.begin(), profile.url.end(), [](char c) { return c <= ' ' || c > '~'; }))
     return fail(Errc::malformed, fmt::format("{}: url: printable ASCII wanted", where));
   if (std::max(profile.description.size(), profile.url.size()) > base::limits::kAttributeTextBytes)
-    return fail(Errc::too_large, fmt::format("{}: description and url have at most {} bytes", where, base::limits::kAttributeTextBytes));
+    return fail(Errc::malformed, fmt::format("{}: description and url have at most {} bytes", where, base::limits::kAttributeTextBytes));
   profile.key_class = TRY(name_at(table, where, "key_class"));
   profile.submitters = TRY(list_at(table, where, "submitters"));
   for (const std::string& submitter : profile.submitters)

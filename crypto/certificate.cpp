@@ -241,13 +241,39 @@ Result<std::vector<Certificate>> certificates_from_pem(std::string_view pem) {
   return certificates;
 }
 
+namespace {
+
+// Issuers after what they issued: mbedTLS looks for a certificate's issuer among those that come later, and a signature
+// holds them in DER order. What has issued nothing here comes last.
+std::vector<const Certificate*> issuers_last(const Certificate& leaf, const std::vector<Certificate>& others) {
+  std::vector<const Certificate*> ordered;
+  std::vector<const Certificate*> level = {&leaf};
+  std::vector<const Certificate*> left;
+  for (const Certificate& other : others) left.push_back(&other);
+  while (!level.empty()) {
+    std::vector<const Certificate*> next;
+    for (const Certificate* const issued : level)
+      std::erase_if(left, [&](const Certificate* candidate) {
+        const bool is_issuer = std::ranges::equal(candidate->subject_der(), issued->issuer_der());
+        if (is_issuer) next.push_back(candidate);
+        return is_issuer;
+      });
+    ordered.insert(ordered.end(), next.begin(), next.end());
+    level = std::move(next);
+  }
+  ordered.insert(ordered.end(), left.begin(), left.end());
+  return ordered;
+}
+
+}  // namespace
+
 ChainVerdict verify_chain(const Certificate& leaf, const std::vector<Certificate>& others,
                           const std::vector<Certificate>& roots, base::Time time, CertificateUse use) {
   using Kind = ChainProblem::Kind;
   CrtList chain;
   CrtList trusted;
   bool taken = chain.add(leaf.der()) == 0;
-  for (const Certificate& other : others) taken = chain.add(other.der()) == 0 && taken;
+  for (const Certificate* const other : issuers_last(leaf, others)) taken = chain.add(other->der()) == 0 && taken;
   for (const Certificate& root : roots) taken = trusted.add(root.der()) == 0 && taken;
   base::require(taken, "a certificate that was parsed once no longer parses");
 

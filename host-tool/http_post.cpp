@@ -36,7 +36,7 @@ constexpr std::uint32_t kHeaderBytes = 16U << 10;
 
 std::string_view view(beast::string_view text) { return {text.data(), text.size()}; }
 
-Result<Bytes> body_of(const http::response<http::vector_body<std::uint8_t>>& reply) {
+Result<void> expect_reply(const http::response<http::vector_body<std::uint8_t>>& reply) {
   const unsigned status = reply.result_int();
   if (status >= 300 && status < 400)
     return fail(Errc::unavailable, fmt::format("redirects to {}; redirects are not followed, give the address that you want",
@@ -46,7 +46,7 @@ Result<Bytes> body_of(const http::response<http::vector_body<std::uint8_t>>& rep
   type.resize(std::min(type.size(), type.find(';')));
   if (base::trim(type) != kReplyType)
     return fail(Errc::unavailable, fmt::format("content type \"{}\", {} wanted", printable(type), kReplyType));
-  return Bytes(reply.body().begin(), reply.body().end());
+  return {};
 }
 
 class Exchange {   // one query and its reply, driven by callbacks until one of them says how it ended
@@ -92,15 +92,29 @@ class Exchange {   // one query and its reply, driven by callbacks until one of 
       if (!failed(error)) receive();
     });
   }
+  // The head first: a body that says that it is too long is not read, and one that is no timestamp neither.
   void receive() {
     doing_ = "waiting for the reply";
-    http::async_read(stream_, buffer_, parser_, [this](error_code error, std::size_t) {
-      if (error == http::error::body_limit) {
-        ended_ = Result<Bytes>(fail(Errc::too_large, fmt::format("reply of over {} bytes", base::limits::kTimestampBytes)));
+    http::async_read_header(stream_, buffer_, parser_, [this](error_code error, std::size_t) {
+      if (error == http::error::body_limit) return too_large();
+      if (failed(error)) return;
+      if (const auto length = parser_.content_length(); length && *length > base::limits::kTimestampBytes) return too_large();
+      if (const Result<void> expected = expect_reply(parser_.get()); !expected) {
+        ended_ = Result<Bytes>(tl::unexpected<base::Error>(expected.error()));
         return;
       }
-      if (!failed(error)) ended_ = body_of(parser_.get());
+      receive_body();
     });
+  }
+  void receive_body() {
+    http::async_read(stream_, buffer_, parser_, [this](error_code error, std::size_t) {
+      const auto& body = parser_.get().body();
+      if (error == http::error::body_limit || body.size() > base::limits::kTimestampBytes) return too_large();
+      if (!failed(error)) ended_ = Bytes(body.begin(), body.end());
+    });
+  }
+  void too_large() {
+    ended_ = Result<Bytes>(fail(Errc::too_large, fmt::format("reply of over {} bytes", base::limits::kTimestampBytes)));
   }
   bool failed(error_code error) {
     if (error) ended_ = Result<Bytes>(fail(Errc::unavailable, fmt::format("{}: {}", doing_, error.message())));

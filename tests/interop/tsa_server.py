@@ -95,7 +95,7 @@ class Authority(http.server.BaseHTTPRequestHandler):
         self.answer(b"")
 
     def do_huge(self, _):
-        self.answer(bytes(8 << 20))
+        self.answer(bytes(1 << 20))
 
     def do_endless(self, _):
         self.send_response(200)
@@ -104,6 +104,15 @@ class Authority(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         while True:   # until the other side has enough
             self.wfile.write(b"10000\r\n" + bytes(0x10000) + b"\r\n")
+
+    def do_chunked(self, _):   # a whole one, a little too long
+        self.send_response(200)
+        self.send_header("Content-Type", "application/timestamp-reply")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for _ in range(5):
+            self.wfile.write(b"10000\r\n" + bytes(0x10000) + b"\r\n")
+        self.wfile.write(b"0\r\n\r\n")
 
     def do_headers(self, _):
         self.wfile.write(b"HTTP/1.1 200 OK\r\n" + b"X-Filler: " + b"a" * 100000 + b"\r\n\r\n")
@@ -139,8 +148,8 @@ class Authority(http.server.BaseHTTPRequestHandler):
     def do_imprint(self, _):
         self.answer(reply_to(query_of("-digest", OTHER_DIGEST, "-sha256")))
 
-    def do_policy(self, query):
-        self.answer(reply_to(query, "-tspolicy", "1.2.3.5"))
+    def do_policy(self, query):   # another than the one asked for: it stands after the imprint of the query, where none was
+        self.answer(reply_to(query.replace(bytes.fromhex("06032a0304"), bytes.fromhex("06032a0305"))))
 
     def do_rejected(self, _):   # an algorithm that this authority does not take
         self.answer(reply_to(query_of("-digest", "00" * 64, "-sha512")))

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "crypto/keys/pem.hpp"
 #include "tests/support/signing_fixture.hpp"
 #include "tests/support/temp_dir.hpp"
@@ -188,6 +190,31 @@ TEST(SigningIdentity, RefusesAnotherKeyAndUnrelatedOrUnfitCertificates) {
   no_purpose.code_signing = false;
   const Vendor unfit(Vendor::Kind::p256, no_purpose);
   EXPECT_EQ(SigningIdentity::assemble({unfit.leaf()}, *unfit.leaf().public_key()).error().code(), Errc::refused);
+}
+
+// A signature holds its certificates in DER order, whichever that is.
+TEST(CertificateChain, FindsIssuersInWhateverOrderTheyAreGiven) {
+  const std::string key = tests::key_pem(tests::Vendor::Kind::p256);
+  const tests::Vendor vendor;
+  std::vector<crypto::Certificate> issuers;
+  std::string issuer = "C=DE,O=Coldseal Example,CN=Test Root";
+  std::string issuer_key = tests::root_key_pem();
+  for (std::uint64_t i = 0; i < 3; ++i) {
+    issuers.push_back(tests::issue({.subject = "CN=Issuer " + std::to_string(i), .is_ca = true, .code_signing = false, .serial = 10 + i}, key,
+                                   issuer, issuer_key));
+    issuer = "CN=Issuer " + std::to_string(i);
+    issuer_key = key;
+  }
+  const crypto::Certificate leaf = tests::issue({}, key, issuer, issuer_key);
+  const base::Time now = tests::at("2026-11-23T12:00:00Z");
+  std::vector<std::size_t> order = {0, 1, 2};
+  do {
+    std::vector<crypto::Certificate> others;
+    for (const std::size_t i : order) others.push_back(issuers[i]);
+    const auto chain = verify_chain(leaf, others, {vendor.root()}, now, crypto::CertificateUse::code_signing);
+    EXPECT_TRUE(chain.trusted()) << order[0] << order[1] << order[2] << ": " << chain.problems.front().text;
+    EXPECT_EQ(chain.path.size(), 5U);
+  } while (std::next_permutation(order.begin(), order.end()));
 }
 
 }  // namespace

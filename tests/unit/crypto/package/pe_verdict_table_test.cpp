@@ -93,7 +93,10 @@ std::vector<PeCase> pe_cases() {
       {"no sections", with([](Bytes& b, const Fields& f) { put(b, f.pe + 6, 0, 2); }), Signs::yes, Pages::undefined},
       {"NumberOfRvaAndSizes 0xFFFFFFFF", with([](Bytes& b, const Fields& f) { put(b, f.optional + 108, 0xFFFFFFFF); }), Signs::yes},
       {"five data directories", described([](auto& d) { d.directories = 5; }), Signs::yes},
-      {"gap after the headers", with([](Bytes& b, const Fields& f) { put(b, f.optional + 60, get(b, f.optional + 60) - 0x200); }),
+      {"gap after the headers", with([](Bytes& b, const Fields& f) {
+         b.insert(b.begin() + static_cast<std::ptrdiff_t>(get(b, f.optional + 60)), 0x200, 0);
+         for (std::size_t i = 0; i < get(b, f.pe + 6, 2); ++i) put(b, f.section(i) + 20, get(b, f.section(i) + 20) + 0x200);
+       }),
        Signs::ambiguous},
       {"gap between sections", with([](Bytes& b, const Fields& f) { put(b, f.section(1) + 16, get(b, f.section(1) + 16) - 0x200); }),
        Signs::ambiguous},
@@ -213,7 +216,7 @@ std::vector<SignedCase> signed_cases() {
          put(file, Fields(file).optional + 64, 0x12345678);
          return file;
        }},
-      {"dwLength without its padding", "", Severity::error,
+      {"dwLength without its padding", "pe.checksum", Severity::warning,
        changed_entry([=](Bytes& entry) { put(entry, 0, 8 + der_size(entry)); })},
       {"two entries", "pe.several-entries", Severity::warning,
        [](Bytes file) {
