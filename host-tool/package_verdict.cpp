@@ -316,7 +316,8 @@ Result<PackageVerdict> verify_package(const PackageFolder& folder, const NamedCa
     verdict.files.push_back(std::move(file));
   }
   package::InspectionBuilder unused;   // what is wrong with the INFs is coldseal inspect's to say
-  const package::DriverPackage driver = package::DriverPackage::read(folder.sources(), unused);
+  const std::vector<package::PackageFile> sources = folder.sources();   // what driver looks at
+  const package::DriverPackage driver = package::DriverPackage::read(sources, unused);
   if (policy == package::Policy::kernel) expect_boot_drivers_signed(driver, verdict);
   if (catalogs.empty()) return verdict;
 
