@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "crypto/base/limits.hpp"
-#include "crypto/formats/authenticode.hpp"
 #include "crypto/formats/catalog.hpp"
 #include "crypto/package/catalog_content.hpp"
 #include "crypto/package/delivered_catalog.hpp"
@@ -33,8 +32,11 @@ struct MeasuredFile {
   std::optional<formats::PeMeasurement> measurement;
 };
 
-// Digests of one file as it lies in the spool now, held against the manifest.
-Result<MeasuredFile> measure(const SpooledRequest& spooled, const wire::FileEntry& entry, bool is_member) {
+enum class Membership : std::uint8_t { none, possible, planned };
+
+// Digests of one file as it lies in the spool now, held against the manifest. A file that no catalog can list, such as a signed
+// cabinet, has none, which matters when it is planned as a member.
+Result<MeasuredFile> measure(const SpooledRequest& spooled, const wire::FileEntry& entry, Membership membership) {
   const usb::FileSource source = TRY(usb::FileSource::open(spooled.file(entry.path)));
   const crypto::Digest flat = TRY(crypto::digest_of(DigestAlgorithm::sha256, source));
   if (source.size() != entry.size || flat != entry.sha256)
@@ -42,7 +44,10 @@ Result<MeasuredFile> measure(const SpooledRequest& spooled, const wire::FileEntr
   const bool is_pe = TRY(formats::looks_like_pe(source));
   if (!is_pe) {
     MeasuredFile file{flat, {}, {}, {}};
-    if (is_member) file.digests = TRY(formats::member_digests(source));
+    if (membership == Membership::none) return file;
+    Result<formats::MemberDigests> digests = formats::member_digests(source);
+    const bool is_no_member = !digests && digests.error().code() == Errc::unsupported && membership == Membership::possible;
+    if (!is_no_member) file.digests = TRY(std::move(digests));
     return file;
   }
   formats::PeImage image = TRY(formats::PeImage::parse(source));
@@ -120,17 +125,6 @@ bool has(const std::vector<wire::Operation>& operations, wire::Operation wanted)
   return std::find(operations.begin(), operations.end(), wanted) != operations.end();
 }
 
-// The signature is over the file as it was measured before the approval; the spool may have changed since.
-Result<void> expect_what_was_approved(const std::filesystem::path& file, const formats::PeMeasurement& measured) {
-  constexpr DigestAlgorithm kWanted[] = {DigestAlgorithm::sha256};
-  const usb::FileSource source = TRY(usb::FileSource::open(file));
-  const formats::PeImage image = TRY(formats::PeImage::parse(source));
-  const formats::PeMeasurement there = TRY(image.measure(source, kWanted));
-  if (there.digest(DigestAlgorithm::sha256) != measured.digest(DigestAlgorithm::sha256))
-    return fail(Errc::mismatch, "the spooled file was changed after it was approved");
-  return {};
-}
-
 bool is_catalog(std::string_view path) { return base::lower_ascii(path).ends_with(".cat"); }
 
 using PlannedCatalogs = std::vector<const package::PlannedCatalog*>;
@@ -157,7 +151,7 @@ Result<void> expect_catalog_paths(const PlannedCatalogs& catalogs, const wire::R
 
 Result<SigningPlan> SigningPlan::make(const SpooledRequest& spooled, const package::Inspection& inspection,
                                       const KeyClass& key_class, const crypto::SigningIdentity& identity,
-                                      const crypto::Digest& profile) {
+                                      const crypto::Digest& profile, const cms::SignedAttributes& attributes) {
   const wire::Request& request = spooled.request;
   PlannedCatalogs catalogs;
   if (has(request.operations, wire::Operation::catalog))
@@ -170,9 +164,10 @@ Result<SigningPlan> SigningPlan::make(const SpooledRequest& spooled, const packa
     for (const package::PlannedMember& member : planned->members) members.insert(member.path);
   std::map<std::string, MeasuredFile> measured;
   for (const wire::FileEntry& entry : request.files) {
+    const bool is_planned = members.contains(entry.path);
     // Any file may be a member of a delivered catalog.
-    const bool is_member = members.contains(entry.path) || (signs_delivered && !is_catalog(entry.path));
-    MeasuredFile file = TRY(base::within(entry.path, measure(spooled, entry, is_member)));
+    const Membership membership = is_planned ? Membership::planned : signs_delivered && !is_catalog(entry.path) ? Membership::possible : Membership::none;
+    MeasuredFile file = TRY(base::within(entry.path, measure(spooled, entry, membership)));
     measured.emplace(entry.path, std::move(file));
   }
   const package::DigestsOf digests_of = digests_from(spooled, measured);
@@ -186,41 +181,49 @@ Result<SigningPlan> SigningPlan::make(const SpooledRequest& spooled, const packa
   for (const wire::FileEntry& entry : request.files) {
     if (!signs_delivered || !is_catalog(entry.path) || is_made_anew(catalogs, entry.path)) continue;
     std::optional<CatalogToSign> delivered = TRY(base::within(entry.path, catalog_as_delivered(entry.path, spooled, measured, digests_of)));
-    if (delivered)
-      to_sign.emplace(entry.path, std::move(*delivered));
-    else
+    if (!delivered) {
       signed_already.insert(entry.path);
+      continue;
+    }
+    for (const CatalogSummary::Member& member : delivered->summary.members) members.insert(member.path);
+    to_sign.emplace(entry.path, std::move(*delivered));
   }
 
   SigningPlan plan;
   plan.set_.key_name = key_class.key_name;
   plan.set_.profile_sha256 = profile;
   const auto add = [&](Item item) {
-    plan.set_.items.push_back({item.path, std::string(transparency::kPrimarySlot), item.data.to_be_signed()});
+    plan.set_.items.push_back({item.path, std::string(item.embedding ? item.embedding->slot() : transparency::kPrimarySlot),
+                               item.data.to_be_signed()});
     plan.items_.push_back(std::move(item));
   };
 
+  const EmbedRules rules = EmbedRules::of(request.operations);
   for (const wire::FileEntry& entry : request.files) {
     if (is_made_anew(catalogs, entry.path) || to_sign.contains(entry.path)) continue;
-    MeasuredFile& file = measured.at(entry.path);
-    const bool is_signed = (file.image && file.image->is_signed()) || signed_already.contains(entry.path);
-    if (!file.image || is_signed || !has(request.operations, wire::Operation::embed)) {
+    const MeasuredFile& file = measured.at(entry.path);
+    Embedding::Found found = TRY(base::within(entry.path, Embedding::find(spooled.file(entry.path), file.image, file.measurement, rules)));
+    if (!found.embedding) {
       plan.copied_.push_back(
-          {entry.path, is_signed ? OutputOperation::already_signed : OutputOperation::unchanged, entry.sha256});
+          {entry.path, found.is_signed || signed_already.contains(entry.path) ? OutputOperation::already_signed : OutputOperation::unchanged, entry.sha256});
       continue;
     }
+    // A PE file has the same digest with and without signatures, which a catalog's digest of a cabinet has not.
+    if (found.embedding->is_cabinet() && members.contains(entry.path))
+      return fail(Errc::refused, fmt::format("{}: a catalog of the same request lists this cabinet as it is; signing it would change it",
+                                             entry.path));
     cms::UnsignedData data = TRY(base::within(
-        entry.path, cms::UnsignedData::prepare(formats::pe_content(file.digests->sha256), {}, identity)));
-    add({entry.path, std::move(data), file.image, file.measurement, false});
+        entry.path, cms::UnsignedData::prepare(found.embedding->content(), attributes, identity)));
+    add({entry.path, std::move(data), std::move(found.embedding), false});
   }
 
   for (auto& [path, catalog] : to_sign) {
     cms::UnsignedData data = TRY(base::within(
-        path, cms::UnsignedData::prepare({der::oids::kCertificateTrustList, std::move(catalog.ctl)}, {}, identity)));
-    add({path, std::move(data), {}, {}, catalog.summary.is_delivered});
+        path, cms::UnsignedData::prepare({der::oids::kCertificateTrustList, std::move(catalog.ctl)}, attributes, identity)));
+    add({path, std::move(data), {}, catalog.summary.is_delivered});
     plan.catalogs_.push_back(std::move(catalog.summary));
   }
-  if (plan.items_.empty()) return fail(Errc::refused, "there is nothing to sign: every PE file and every catalog asked for is signed already");
+  if (plan.items_.empty()) return fail(Errc::refused, "there is nothing to sign: every file that the operations are about is signed already, and no catalog is to be signed");
   if (plan.items_.size() > base::limits::kSigningSet)
     return fail(Errc::too_large, fmt::format("{} signatures in one request, at most {}: split it, or sign the catalog only",
                                              plan.items_.size(), base::limits::kSigningSet));
@@ -235,17 +238,13 @@ std::vector<crypto::Digest> SigningPlan::digests() const {
 
 Result<void> SigningPlan::write_item(const SpooledRequest& spooled, const Item& item, base::ByteView signed_data,
                                      const std::filesystem::path& to, std::vector<transparency::OutputFile>& outputs) {
-  if (!item.image) {
+  if (!item.embedding) {
     const crypto::Digest written = TRY(usb::write_file(to, signed_data));
     outputs.push_back({item.path, written, item.is_delivered_catalog ? OutputOperation::delivered_catalog_signed : OutputOperation::catalog_signed});
     return {};
   }
-  const usb::FileSource source = TRY(usb::FileSource::open(spooled.file(item.path)));
-  usb::FileWriter writer = TRY(usb::FileWriter::create(to));
-  TRY(base::within(item.path, formats::write_signed(source, *item.image, *item.measurement, signed_data, writer)));
-  const crypto::Digest written = TRY(writer.commit());
-  TRY(base::within(item.path, expect_what_was_approved(to, *item.measurement)));
-  outputs.push_back({item.path, written, OutputOperation::embedded});
+  const crypto::Digest written = TRY(base::within(item.path, item.embedding->write(spooled.file(item.path), signed_data, to)));
+  outputs.push_back({item.path, written, item.embedding->operation()});
   return {};
 }
 

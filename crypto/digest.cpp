@@ -78,11 +78,12 @@ Bytes sha_padding(std::uint64_t length) {
   return std::move(padding).bytes();
 }
 
-template <class State>
-Bytes octets(const State& state) {
-  base::ByteWriter digest;
-  for (const std::uint32_t word : state) digest.u32be(word);
-  return std::move(digest).bytes();
+template <std::size_t kWords>
+std::array<std::uint8_t, 4 * kWords> octets(const std::array<std::uint32_t, kWords>& state) {
+  std::array<std::uint8_t, 4 * kWords> digest{};
+  for (std::size_t i = 0; i < digest.size(); ++i)
+    digest[i] = static_cast<std::uint8_t>(state[i / 4] >> (24 - 8 * (i % 4)));
+  return digest;
 }
 
 // SHA-1 or SHA-256 with the processor's SHA instructions: mbedTLS 2.28 does not use them on x86.
@@ -109,7 +110,7 @@ class FastSha {
     std::copy(rest.begin(), rest.end(), block_.begin());
     filled_ = rest.size();
   }
-  Bytes finish() {
+  auto finish() {
     update(sha_padding(length_));
     return octets(state_);
   }
@@ -231,12 +232,14 @@ std::array<Digest, 2> sha256_of_two(ByteView a, ByteView b, HashPath path) {
   const std::size_t whole = a.size() / 64 * 64;
   base::sha256_blocks_of_two(state_a, a.first(whole), state_b, b.first(whole));
   const Bytes padding = sha_padding(a.size());
-  const auto last = [&](ByteView message) {
-    Bytes rest = base::to_bytes(message.subspan(whole));
-    base::append(rest, padding);
-    return rest;
+  const std::size_t rest = a.size() - whole;
+  std::array<std::uint8_t, 128> end_a{};
+  std::array<std::uint8_t, 128> end_b{};
+  const auto fill = [&](std::array<std::uint8_t, 128>& end, ByteView message) {
+    std::ranges::copy(padding, std::ranges::copy(message.subspan(whole), end.begin()).out);
+    return ByteView(end).first(rest + padding.size());
   };
-  base::sha256_blocks_of_two(state_a, last(a), state_b, last(b));
+  base::sha256_blocks_of_two(state_a, fill(end_a, a), state_b, fill(end_b, b));
   const auto digest = [](const base::Sha256State& state) {
     return *Digest::from_bytes(DigestAlgorithm::sha256, octets(state));
   };

@@ -43,6 +43,7 @@ void take_verdict(package::Verdict verdict, FileVerdict& file) {
   file.is_kernel_image = verdict.is_kernel_image;
   file.signatures = verdict.signatures;
   if (verdict.signed_digest) file.signed_with = verdict.signed_digest->algorithm();
+  file.good_signatures = std::move(verdict.good_signatures);
   if (!verdict.chain.empty()) {
     file.certificate = verdict.chain.front().fingerprint();
     file.signing_key = crypto::sha256(verdict.chain.front().public_key_der());

@@ -124,6 +124,10 @@ std::string_view outcome_name(Outcome outcome) {
   base::stop("no such outcome");
 }
 
+bool is_signed_here(OutputOperation operation) {
+  return operation != OutputOperation::already_signed && operation != OutputOperation::unchanged;
+}
+
 std::string_view output_operation_name(OutputOperation operation) {
   switch (operation) {
     case OutputOperation::embedded:
@@ -132,6 +136,10 @@ std::string_view output_operation_name(OutputOperation operation) {
       return "catalog made and signed";
     case OutputOperation::delivered_catalog_signed:
       return "catalog signed as delivered";
+    case OutputOperation::appended:
+      return "appended";
+    case OutputOperation::cabinet_signed:
+      return "cabinet signed";
     case OutputOperation::already_signed:
       return "unchanged: already signed";
     case OutputOperation::unchanged:

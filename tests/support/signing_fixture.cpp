@@ -81,10 +81,13 @@ crypto::Certificate issue(const CertificateWish& wish, std::string_view subject_
   mbedtls_mpi_init(&serial);
   mbedtls_x509write_crt_set_subject_key(&certificate, subject_key.get());
   mbedtls_x509write_crt_set_issuer_key(&certificate, issuer_key.get());
-  mbedtls_x509write_crt_set_md_alg(&certificate, MBEDTLS_MD_SHA256);
+  mbedtls_x509write_crt_set_md_alg(&certificate, wish.sha1 ? MBEDTLS_MD_SHA1 : MBEDTLS_MD_SHA256);
   // ExtKeyUsageSyntax; this writer of mbedTLS 2.28 has no function for it.
   std::vector<base::Bytes> uses;
-  if (wish.code_signing) uses.push_back(der::oid(der::oids::kEkuCodeSigning));
+  if (wish.time_stamping)
+    uses.push_back(der::oid(der::oids::kEkuTimeStamping));
+  else if (wish.code_signing)
+    uses.push_back(der::oid(der::oids::kEkuCodeSigning));
   for (const der::Oid& use : wish.more_uses) uses.push_back(der::oid(use));
   const base::Bytes extended_usage = der::sequence(uses);
   constexpr char kExtendedKeyUsage[] = "\x55\x1D\x25";
@@ -99,7 +102,7 @@ crypto::Certificate issue(const CertificateWish& wish, std::string_view subject_
               mbedtls_x509write_crt_set_basic_constraints(&certificate, wish.is_ca ? 1 : 0, -1) == 0 &&
               mbedtls_x509write_crt_set_key_usage(&certificate, usage) == 0;
   if (good && !uses.empty())
-    good = mbedtls_x509write_crt_set_extension(&certificate, kExtendedKeyUsage, 3, 0, extended_usage.data(),
+    good = mbedtls_x509write_crt_set_extension(&certificate, kExtendedKeyUsage, 3, wish.time_stamping ? 1 : 0, extended_usage.data(),
                                                extended_usage.size()) == 0;
   std::array<unsigned char, 4096> buffer{};
   const int size =
