@@ -32,8 +32,11 @@ struct MeasuredFile {
   std::optional<formats::PeMeasurement> measurement;
 };
 
-// Digests of one file as it lies in the spool now, held against the manifest.
-Result<MeasuredFile> measure(const SpooledRequest& spooled, const wire::FileEntry& entry, bool is_member) {
+enum class Membership : std::uint8_t { none, possible, planned };
+
+// Digests of one file as it lies in the spool now, held against the manifest. A file that no catalog can list, such as a signed
+// cabinet, has none, which matters when it is planned as a member.
+Result<MeasuredFile> measure(const SpooledRequest& spooled, const wire::FileEntry& entry, Membership membership) {
   const usb::FileSource source = TRY(usb::FileSource::open(spooled.file(entry.path)));
   const crypto::Digest flat = TRY(crypto::digest_of(DigestAlgorithm::sha256, source));
   if (source.size() != entry.size || flat != entry.sha256)
@@ -41,7 +44,10 @@ Result<MeasuredFile> measure(const SpooledRequest& spooled, const wire::FileEntr
   const bool is_pe = TRY(formats::looks_like_pe(source));
   if (!is_pe) {
     MeasuredFile file{flat, {}, {}, {}};
-    if (is_member) file.digests = TRY(formats::member_digests(source));
+    if (membership == Membership::none) return file;
+    Result<formats::MemberDigests> digests = formats::member_digests(source);
+    const bool is_no_member = !digests && digests.error().code() == Errc::unsupported && membership == Membership::possible;
+    if (!is_no_member) file.digests = TRY(std::move(digests));
     return file;
   }
   formats::PeImage image = TRY(formats::PeImage::parse(source));
@@ -158,9 +164,10 @@ Result<SigningPlan> SigningPlan::make(const SpooledRequest& spooled, const packa
     for (const package::PlannedMember& member : planned->members) members.insert(member.path);
   std::map<std::string, MeasuredFile> measured;
   for (const wire::FileEntry& entry : request.files) {
+    const bool is_planned = members.contains(entry.path);
     // Any file may be a member of a delivered catalog.
-    const bool is_member = members.contains(entry.path) || (signs_delivered && !is_catalog(entry.path));
-    MeasuredFile file = TRY(base::within(entry.path, measure(spooled, entry, is_member)));
+    const Membership membership = is_planned ? Membership::planned : signs_delivered && !is_catalog(entry.path) ? Membership::possible : Membership::none;
+    MeasuredFile file = TRY(base::within(entry.path, measure(spooled, entry, membership)));
     measured.emplace(entry.path, std::move(file));
   }
   const package::DigestsOf digests_of = digests_from(spooled, measured);
@@ -174,13 +181,13 @@ Result<SigningPlan> SigningPlan::make(const SpooledRequest& spooled, const packa
   for (const wire::FileEntry& entry : request.files) {
     if (!signs_delivered || !is_catalog(entry.path) || is_made_anew(catalogs, entry.path)) continue;
     std::optional<CatalogToSign> delivered = TRY(base::within(entry.path, catalog_as_delivered(entry.path, spooled, measured, digests_of)));
-    if (delivered)
-      to_sign.emplace(entry.path, std::move(*delivered));
-    else
+    if (!delivered) {
       signed_already.insert(entry.path);
+      continue;
+    }
+    for (const CatalogSummary::Member& member : delivered->summary.members) members.insert(member.path);
+    to_sign.emplace(entry.path, std::move(*delivered));
   }
-  for (const auto& [path, catalog] : to_sign)
-    for (const CatalogSummary::Member& member : catalog.summary.members) members.insert(member.path);
 
   SigningPlan plan;
   plan.set_.key_name = key_class.key_name;
@@ -197,9 +204,8 @@ Result<SigningPlan> SigningPlan::make(const SpooledRequest& spooled, const packa
     const MeasuredFile& file = measured.at(entry.path);
     Embedding::Found found = TRY(base::within(entry.path, Embedding::find(spooled.file(entry.path), file.image, file.measurement, rules)));
     if (!found.embedding) {
-      found.is_signed = found.is_signed || signed_already.contains(entry.path);
       plan.copied_.push_back(
-          {entry.path, found.is_signed ? OutputOperation::already_signed : OutputOperation::unchanged, entry.sha256});
+          {entry.path, found.is_signed || signed_already.contains(entry.path) ? OutputOperation::already_signed : OutputOperation::unchanged, entry.sha256});
       continue;
     }
     // A PE file has the same digest with and without signatures, which a catalog's digest of a cabinet has not.
@@ -217,7 +223,7 @@ Result<SigningPlan> SigningPlan::make(const SpooledRequest& spooled, const packa
     add({path, std::move(data), {}, catalog.summary.is_delivered});
     plan.catalogs_.push_back(std::move(catalog.summary));
   }
-  if (plan.items_.empty()) return fail(Errc::refused, "there is nothing to sign: every file that the operations are about is signed already, and no catalog was asked for");
+  if (plan.items_.empty()) return fail(Errc::refused, "there is nothing to sign: every file that the operations are about is signed already, and no catalog is to be signed");
   if (plan.items_.size() > base::limits::kSigningSet)
     return fail(Errc::too_large, fmt::format("{} signatures in one request, at most {}: split it, or sign the catalog only",
                                              plan.items_.size(), base::limits::kSigningSet));

@@ -40,10 +40,10 @@ void take_verdict(package::Verdict verdict, FileVerdict& file) {
   }
   file.signer = std::move(verdict.signer);
   file.approved_digest = verdict.approved_digest;
-  file.good_signatures = std::move(verdict.good_signatures);
   file.is_kernel_image = verdict.is_kernel_image;
   file.signatures = verdict.signatures;
   if (verdict.signed_digest) file.signed_with = verdict.signed_digest->algorithm();
+  file.good_signatures = std::move(verdict.good_signatures);
   if (!verdict.chain.empty()) {
     file.certificate = verdict.chain.front().fingerprint();
     file.signing_key = crypto::sha256(verdict.chain.front().public_key_der());
@@ -99,11 +99,11 @@ std::string key_of(base::ByteView digest) { return base::hex(digest); }
 
 void match_members(const ParsedCatalog& catalog, const std::vector<std::optional<formats::MemberDigests>>& digests,
                    PackageVerdict& verdict, FileVerdict* catalog_file) {
-  std::map<std::string, std::set<std::size_t>> by_digest;   // of the folder's files; several may have the same
+  std::map<std::string, std::size_t> by_digest;   // of the folder's files
   for (std::size_t i = 0; i < digests.size(); ++i) {
     if (!digests[i]) continue;
-    by_digest[key_of(digests[i]->sha256.bytes())].insert(i);
-    by_digest[key_of(digests[i]->sha1.bytes())].insert(i);
+    by_digest.emplace(key_of(digests[i]->sha256.bytes()), i);
+    by_digest.emplace(key_of(digests[i]->sha1.bytes()), i);
   }
   std::set<std::pair<std::string, std::string>> seen;   // a version 2 list has two entries for a file
   for (const formats::CatalogEntry& entry : catalog.catalog.entries()) {
@@ -114,12 +114,10 @@ void match_members(const ParsedCatalog& catalog, const std::vector<std::optional
     const auto found = by_digest.find(key_of(entry.digest->bytes()));
     if (found != by_digest.end()) {
       member.state = MemberVerdict::State::present;
-      for (const std::size_t index : found->second) {
-        FileVerdict& file = verdict.files[index];
-        if (member.path.empty() || base::equal_ignoring_case(base_name(file.path), member.file)) member.path = file.path;
-        if (std::find(file.vouched_by.begin(), file.vouched_by.end(), catalog.path) == file.vouched_by.end())
-          file.vouched_by.push_back(catalog.path);
-      }
+      member.path = verdict.files[found->second].path;
+      auto& vouched_by = verdict.files[found->second].vouched_by;
+      if (std::find(vouched_by.begin(), vouched_by.end(), catalog.path) == vouched_by.end())
+        vouched_by.push_back(catalog.path);
     } else {
       const auto same_name = std::find_if(verdict.files.begin(), verdict.files.end(), [&](const FileVerdict& file) {
         return base::equal_ignoring_case(base_name(file.path), member.file);
@@ -319,7 +317,8 @@ Result<PackageVerdict> verify_package(const PackageFolder& folder, const NamedCa
     verdict.files.push_back(std::move(file));
   }
   package::InspectionBuilder unused;   // what is wrong with the INFs is coldseal inspect's to say
-  const package::DriverPackage driver = package::DriverPackage::read(folder.sources(), unused);
+  const std::vector<package::PackageFile> sources = folder.sources();   // what driver looks at
+  const package::DriverPackage driver = package::DriverPackage::read(sources, unused);
   if (policy == package::Policy::kernel) expect_boot_drivers_signed(driver, verdict);
   if (catalogs.empty()) return verdict;
 

@@ -32,10 +32,11 @@ struct PackageInf {
   std::vector<SignatureAttribute> signature_attributes;
 };
 
-class DriverPackage {  // a view: the files' sources must outlive it
+class DriverPackage {  // a view: the files and their sources must outlive it
  public:
   // Reads every *.inf. One that cannot be read, or is no driver's, is a finding and is left out.
   static DriverPackage read(const std::vector<PackageFile>& files, InspectionBuilder& out);
+  static DriverPackage read(std::vector<PackageFile>&&, InspectionBuilder&) = delete;
 
   const std::vector<PackageInf>& infs() const { return infs_; }
   // The file as the package spells it; nullptr when there is none.

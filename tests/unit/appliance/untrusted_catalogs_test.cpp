@@ -33,7 +33,7 @@ class UntrustedCatalog : public SmallAppliance {
     request.describe_files();
     spooled = SpooledRequest{request.id(), request.write_below(layout.spool(), submitter), request.manifest};
     const KeyClass key_class{"release", {}, {2, {}}, Bytes(34, 0x0B), must(vendor.leaf().public_key()), {}};
-    return SigningPlan::make(*spooled, inspection, key_class, vendor.identity(), crypto::sha256({}));
+    return SigningPlan::make(*spooled, inspection, key_class, vendor.identity(), crypto::sha256({}), {});
   }
   // What would go out under that name.
   Bytes signed_file(const SigningPlan& made, const std::string& path) {
