@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "crypto/base/text.hpp"
 #include "crypto/base/words.hpp"
@@ -87,6 +88,27 @@ Section files_section(const wire::Request& request) {
   return section;
 }
 
+// Every member: one that does not belong there must not hide behind others. Files without a line here are named too.
+Section catalog_section(const SigningPlan::CatalogSummary& catalog, const wire::Request& request) {
+  Section section{fmt::format("Catalog {} ({}, version {}, {} files)", printable(catalog.path), catalog.is_delivered ? "signed as delivered" : "made from the INF",
+                              catalog.version, catalog.members.size()),
+                  {}};
+  add_line(section, fmt::format("systems       {}", catalog.os.empty() ? "any: the catalog names none" : printable(catalog.os)));
+  add_line(section, fmt::format("hardware ids  {}: {}", catalog.hardware_ids.size(), joined(catalog.hardware_ids)));
+  std::set<std::string_view> listed;
+  for (const SigningPlan::CatalogSummary::Member& member : catalog.members) {
+    listed.insert(member.path);
+    const bool is_renamed = !member.file.empty() && !base::equal_ignoring_case(member.path.substr(member.path.rfind('/') + 1), member.file);
+    add_line(section, fmt::format("{}{}  {}{}{}", printable(member.path), is_renamed ? " as " + printable(member.file) : "", formats::member_kind_name(member.kind),
+                                  member.has_page_hashes ? ", page hashes" : "", member.os_attr.empty() ? "" : ", for " + printable(member.os_attr)));
+  }
+  std::string others;
+  for (const wire::FileEntry& file : request.files)
+    if (!listed.contains(file.path) && !base::lower_ascii(file.path).ends_with(".cat")) others += (others.empty() ? "" : ", ") + printable(file.path);
+  if (!others.empty()) add_line(section, "not listed    " + others);
+  return section;
+}
+
 Section signing_section(const transparency::SigningSet& set) {
   Section section{fmt::format("What would be signed ({} signatures)", set.items.size()), {}};
   for (const transparency::SigningItem& item : set.items)
@@ -114,10 +136,12 @@ std::string banner_of(const std::string& appliance_name, const std::string& tpm_
 
 Document review_of(const RequestRecord& record, const SpooledRequest& spooled, const package::Inspection& inspection,
                    const KeyClass& key_class, const crypto::SigningIdentity& identity,
-                   const transparency::SigningSet& set) {
+                   const transparency::SigningSet& set, const std::vector<SigningPlan::CatalogSummary>& catalogs) {
   Document document;
   document.sections = {request_section(record, spooled.request), facts_section(inspection), findings_section(inspection),
-                       files_section(spooled.request), signing_section(set)};
+                       files_section(spooled.request)};
+  for (const SigningPlan::CatalogSummary& catalog : catalogs) document.sections.push_back(catalog_section(catalog, spooled.request));
+  document.sections.push_back(signing_section(set));
   document.sections.push_back(
       {"With this key",
        {fmt::format("key class     {}: {} of {} officers", key_class.name, key_class.quorum.m, key_class.quorum.officers.size()),

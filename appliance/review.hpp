@@ -4,6 +4,7 @@
 #include "appliance/console_protocol.hpp"
 #include "appliance/key_store.hpp"
 #include "appliance/request_book.hpp"
+#include "appliance/signing_plan.hpp"
 #include "appliance/spooled_request.hpp"
 #include "crypto/package/inspection.hpp"
 #include "crypto/transparency/signing_set.hpp"
@@ -12,7 +13,7 @@ namespace appliance {
 
 Document review_of(const RequestRecord& record, const SpooledRequest& spooled, const package::Inspection& inspection,
                    const KeyClass& key_class, const crypto::SigningIdentity& identity,
-                   const transparency::SigningSet& set);
+                   const transparency::SigningSet& set, const std::vector<SigningPlan::CatalogSummary>& catalogs);
 
 std::string banner_of(const std::string& appliance_name, const std::string& tpm_kind);
 

@@ -10,6 +10,7 @@
 #include "crypto/base/limits.hpp"
 #include "crypto/formats/catalog.hpp"
 #include "crypto/package/catalog_content.hpp"
+#include "crypto/package/delivered_catalog.hpp"
 #include "usb/files/file_source.hpp"
 #include "usb/files/safe_write.hpp"
 #include "usb/wire/package_path.hpp"
@@ -25,21 +26,28 @@ using transparency::OutputOperation;
 namespace {
 
 struct MeasuredFile {
+  crypto::Digest flat;
   std::optional<formats::MemberDigests> digests;   // of PE files and of catalogs' members
   std::optional<formats::PeImage> image;   // of a PE
   std::optional<formats::PeMeasurement> measurement;
 };
 
-// Digests of one file as it lies in the spool now, held against the manifest.
-Result<MeasuredFile> measure(const SpooledRequest& spooled, const wire::FileEntry& entry, bool is_member) {
+enum class Membership : std::uint8_t { none, possible, planned };
+
+// Digests of one file as it lies in the spool now, held against the manifest. A file that no catalog can list, such as a signed
+// cabinet, has none, which matters when it is planned as a member.
+Result<MeasuredFile> measure(const SpooledRequest& spooled, const wire::FileEntry& entry, Membership membership) {
   const usb::FileSource source = TRY(usb::FileSource::open(spooled.file(entry.path)));
   const crypto::Digest flat = TRY(crypto::digest_of(DigestAlgorithm::sha256, source));
   if (source.size() != entry.size || flat != entry.sha256)
     return fail(Errc::mismatch, "the spooled file is not what the manifest says");
   const bool is_pe = TRY(formats::looks_like_pe(source));
   if (!is_pe) {
-    MeasuredFile file;
-    if (is_member) file.digests = TRY(formats::member_digests(source));
+    MeasuredFile file{flat, {}, {}, {}};
+    if (membership == Membership::none) return file;
+    Result<formats::MemberDigests> digests = formats::member_digests(source);
+    const bool is_no_member = !digests && digests.error().code() == Errc::unsupported && membership == Membership::possible;
+    if (!is_no_member) file.digests = TRY(std::move(digests));
     return file;
   }
   formats::PeImage image = TRY(formats::PeImage::parse(source));
@@ -47,34 +55,77 @@ Result<MeasuredFile> measure(const SpooledRequest& spooled, const wire::FileEntr
   formats::PeMeasurement measurement = TRY(image.measure(source, kBoth));
   const formats::MemberDigests digests{formats::MemberKind::pe, measurement.digest(DigestAlgorithm::sha1),
                                        measurement.digest(DigestAlgorithm::sha256), {}};
-  return MeasuredFile{digests, std::move(image), std::move(measurement)};
+  return MeasuredFile{flat, digests, std::move(image), std::move(measurement)};
 }
 
-// Of the inspector's plan only strings go in, held against the request: catalog_content() refuses OSes that were not asked for.
-// A plan that leaves files out, or names others, shows in the members that officers see.
-Result<base::Bytes> encode_catalog(const package::PlannedCatalog& planned, const SpooledRequest& spooled,
-                                   const std::map<std::string, MeasuredFile>& measured) {
-  const wire::Request& request = spooled.request;
-  const auto digests_of = [&](const std::string& path, formats::MemberPageHashes wanted) -> Result<formats::MemberDigests> {
+// Digests of files of the request and of nothing else; page hashes are found when they are wanted.
+package::DigestsOf digests_from(const SpooledRequest& spooled, const std::map<std::string, MeasuredFile>& measured) {
+  return [&spooled, &measured](const std::string& path, formats::MemberPageHashes wanted) -> Result<formats::MemberDigests> {
     const auto file = measured.find(path);
-    if (file == measured.end()) return fail(Errc::refused, "the member is not a file of the request");
+    if (file == measured.end() || !file->second.digests) return fail(Errc::refused, "the member is not a file of the request");
     if (wanted == formats::MemberPageHashes::none || !file->second.image) return *file->second.digests;
     const usb::FileSource source = TRY(usb::FileSource::open(spooled.file(path)));
     const formats::MemberDigests with_pages = TRY(formats::member_digests(source, wanted));
     if (with_pages.sha256 != file->second.digests->sha256) return fail(Errc::mismatch, "the file changed while it was read");
     return with_pages;
   };
+}
+
+struct CatalogToSign {
+  base::Bytes ctl;
+  SigningPlan::CatalogSummary summary;
+};
+
+const std::string& attribute_of(const std::vector<formats::NameValue>& attributes, std::string_view name) {
+  static const std::string kNone;
+  const auto found = std::find_if(attributes.begin(), attributes.end(), [&](const formats::NameValue& each) { return base::equal_ignoring_case(each.name, name); });
+  return found == attributes.end() ? kNone : found->value;
+}
+
+// Of the inspector's plan only strings go in, held against the request: catalog_content() refuses OSes that were not asked for.
+// A plan that leaves files out, or names others, shows in the members that officers see.
+Result<CatalogToSign> made_catalog(const package::PlannedCatalog& planned, const wire::Request& request, const package::DigestsOf& digests_of) {
   const std::vector<const package::OsTarget*> targets = TRY(package::os_targets_from_names(request.os_targets));
   formats::CatalogContent content = TRY(package::catalog_content(planned, targets, digests_of));
   content.list_identifier = request.list_identifier(planned.path);
   content.this_update = request.created;
-  if (content.members.empty()) return fail(Errc::refused, "the catalog would have no members");
-  return formats::encode_ctl(content);
+  CatalogToSign made{{}, {planned.path, false, content.version, content.os, content.hardware_ids, {}}};
+  for (std::size_t i = 0; i < content.members.size(); ++i) {
+    const formats::CatalogMember& member = content.members[i];
+    made.summary.members.push_back({planned.members[i].path, member.file, member.os_attr, member.digests.kind, !member.digests.page_hashes.empty()});
+  }
+  made.ctl = TRY(formats::encode_ctl(content));
+  return made;
+}
+
+// None for a catalog that is signed already: it stays as it is.
+Result<std::optional<CatalogToSign>> catalog_as_delivered(const std::string& path, const SpooledRequest& spooled,
+                                                          const std::map<std::string, MeasuredFile>& measured, const package::DigestsOf& digests_of) {
+  const usb::FileSource source = TRY(usb::FileSource::open(spooled.file(path)));
+  const base::Bytes file = TRY(base::read_all(source, base::limits::kCatalogBytes));
+  // measure() has held the file against the manifest; what is read now must be the same.
+  if (crypto::sha256(file) != measured.at(path).flat) return fail(Errc::mismatch, "the file changed while it was read");
+  const formats::Catalog parsed = TRY(formats::Catalog::parse(file));
+  if (parsed.is_signed()) return std::optional<CatalogToSign>();
+  std::map<std::string, formats::MemberDigests> files;
+  for (const auto& [name, each] : measured)
+    if (each.digests) files.emplace(name, *each.digests);
+  const std::vector<const package::OsTarget*> targets = TRY(package::os_targets_from_names(spooled.request.os_targets));
+  package::DeliveredCatalog delivered = TRY(package::delivered_catalog(file, files, targets, digests_of));
+  CatalogToSign found{std::move(delivered.ctl), {path, true, delivered.content.version, attribute_of(delivered.content.attributes, "OS"), parsed.hardware_ids(), {}}};
+  for (std::size_t i = 0; i < delivered.paths.size(); ++i) {
+    const formats::CatalogMember& member = delivered.content.members[i];
+    found.summary.members.push_back({delivered.paths[i], attribute_of(member.attributes, "File"), attribute_of(member.attributes, "OSAttr"), member.digests.kind,
+                                     !member.digests.page_hashes.empty()});
+  }
+  return std::optional(std::move(found));
 }
 
 bool has(const std::vector<wire::Operation>& operations, wire::Operation wanted) {
   return std::find(operations.begin(), operations.end(), wanted) != operations.end();
 }
+
+bool is_catalog(std::string_view path) { return base::lower_ascii(path).ends_with(".cat"); }
 
 using PlannedCatalogs = std::vector<const package::PlannedCatalog*>;
 
@@ -107,13 +158,35 @@ Result<SigningPlan> SigningPlan::make(const SpooledRequest& spooled, const packa
     for (const package::PlannedCatalog& planned : inspection.catalogs) catalogs.push_back(&planned);
   std::sort(catalogs.begin(), catalogs.end(), [](const auto* a, const auto* b) { return a->path < b->path; });
 
+  const bool signs_delivered = has(request.operations, wire::Operation::sign_catalog);
   std::set<std::string> members;
   for (const package::PlannedCatalog* const planned : catalogs)
     for (const package::PlannedMember& member : planned->members) members.insert(member.path);
   std::map<std::string, MeasuredFile> measured;
   for (const wire::FileEntry& entry : request.files) {
-    MeasuredFile file = TRY(base::within(entry.path, measure(spooled, entry, members.contains(entry.path))));
+    const bool is_planned = members.contains(entry.path);
+    // Any file may be a member of a delivered catalog.
+    const Membership membership = is_planned ? Membership::planned : signs_delivered && !is_catalog(entry.path) ? Membership::possible : Membership::none;
+    MeasuredFile file = TRY(base::within(entry.path, measure(spooled, entry, membership)));
     measured.emplace(entry.path, std::move(file));
+  }
+  const package::DigestsOf digests_of = digests_from(spooled, measured);
+  TRY(expect_catalog_paths(catalogs, request));
+  std::map<std::string, CatalogToSign> to_sign;   // by path
+  for (const package::PlannedCatalog* planned : catalogs) {
+    CatalogToSign made = TRY(base::within(base::printable(planned->path), made_catalog(*planned, request, digests_of)));
+    to_sign.emplace(planned->path, std::move(made));
+  }
+  std::set<std::string> signed_already;
+  for (const wire::FileEntry& entry : request.files) {
+    if (!signs_delivered || !is_catalog(entry.path) || is_made_anew(catalogs, entry.path)) continue;
+    std::optional<CatalogToSign> delivered = TRY(base::within(entry.path, catalog_as_delivered(entry.path, spooled, measured, digests_of)));
+    if (!delivered) {
+      signed_already.insert(entry.path);
+      continue;
+    }
+    for (const CatalogSummary::Member& member : delivered->summary.members) members.insert(member.path);
+    to_sign.emplace(entry.path, std::move(*delivered));
   }
 
   SigningPlan plan;
@@ -127,12 +200,12 @@ Result<SigningPlan> SigningPlan::make(const SpooledRequest& spooled, const packa
 
   const EmbedRules rules = EmbedRules::of(request.operations);
   for (const wire::FileEntry& entry : request.files) {
-    if (is_made_anew(catalogs, entry.path)) continue;
+    if (is_made_anew(catalogs, entry.path) || to_sign.contains(entry.path)) continue;
     const MeasuredFile& file = measured.at(entry.path);
     Embedding::Found found = TRY(base::within(entry.path, Embedding::find(spooled.file(entry.path), file.image, file.measurement, rules)));
     if (!found.embedding) {
       plan.copied_.push_back(
-          {entry.path, found.is_signed ? OutputOperation::already_signed : OutputOperation::unchanged, entry.sha256});
+          {entry.path, found.is_signed || signed_already.contains(entry.path) ? OutputOperation::already_signed : OutputOperation::unchanged, entry.sha256});
       continue;
     }
     // A PE file has the same digest with and without signatures, which a catalog's digest of a cabinet has not.
@@ -141,17 +214,16 @@ Result<SigningPlan> SigningPlan::make(const SpooledRequest& spooled, const packa
                                              entry.path));
     cms::UnsignedData data = TRY(base::within(
         entry.path, cms::UnsignedData::prepare(found.embedding->content(), attributes, identity)));
-    add({entry.path, std::move(data), std::move(found.embedding)});
+    add({entry.path, std::move(data), std::move(found.embedding), false});
   }
 
-  TRY(expect_catalog_paths(catalogs, request));
-  for (const package::PlannedCatalog* planned : catalogs) {
-    base::Bytes list = TRY(base::within(planned->path, encode_catalog(*planned, spooled, measured)));
+  for (auto& [path, catalog] : to_sign) {
     cms::UnsignedData data = TRY(base::within(
-        planned->path, cms::UnsignedData::prepare({der::oids::kCertificateTrustList, std::move(list)}, attributes, identity)));
-    add({planned->path, std::move(data), {}});
+        path, cms::UnsignedData::prepare({der::oids::kCertificateTrustList, std::move(catalog.ctl)}, attributes, identity)));
+    add({path, std::move(data), {}, catalog.summary.is_delivered});
+    plan.catalogs_.push_back(std::move(catalog.summary));
   }
-  if (plan.items_.empty()) return fail(Errc::refused, "there is nothing to sign: every file that the operations are about is signed already, and no catalog was asked for");
+  if (plan.items_.empty()) return fail(Errc::refused, "there is nothing to sign: every file that the operations are about is signed already, and no catalog is to be signed");
   if (plan.items_.size() > base::limits::kSigningSet)
     return fail(Errc::too_large, fmt::format("{} signatures in one request, at most {}: split it, or sign the catalog only",
                                              plan.items_.size(), base::limits::kSigningSet));
@@ -168,7 +240,7 @@ Result<void> SigningPlan::write_item(const SpooledRequest& spooled, const Item& 
                                      const std::filesystem::path& to, std::vector<transparency::OutputFile>& outputs) {
   if (!item.embedding) {
     const crypto::Digest written = TRY(usb::write_file(to, signed_data));
-    outputs.push_back({item.path, written, OutputOperation::catalog_signed});
+    outputs.push_back({item.path, written, item.is_delivered_catalog ? OutputOperation::delivered_catalog_signed : OutputOperation::catalog_signed});
     return {};
   }
   const crypto::Digest written = TRY(base::within(item.path, item.embedding->write(spooled.file(item.path), signed_data, to)));

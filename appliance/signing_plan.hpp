@@ -14,6 +14,7 @@
 #include "appliance/spooled_request.hpp"
 #include "crypto/base/result.hpp"
 #include "crypto/cms/signed_data.hpp"
+#include "crypto/formats/catalog.hpp"
 #include "crypto/package/inspection.hpp"
 #include "crypto/transparency/receipt.hpp"
 #include "crypto/transparency/signing_set.hpp"
@@ -23,7 +24,7 @@ namespace appliance {
 class SigningPlan {
  public:
   // Reads every file of the request once more. Errc::mismatch when one is not what the manifest says; Errc::refused for what
-  // must not be signed (an ambiguous PE, a catalog that names files from elsewhere).
+  // must not be signed (an ambiguous PE, a catalog that names files from elsewhere, a delivered catalog that is not about the files).
   // The order is the order of signing: embedded signatures by path, then catalogs by path.
   static base::Result<SigningPlan> make(const SpooledRequest& spooled, const package::Inspection& inspection,
                                         const KeyClass& key_class, const crypto::SigningIdentity& identity,
@@ -31,6 +32,24 @@ class SigningPlan {
 
   const transparency::SigningSet& set() const { return set_; }
   std::vector<crypto::Digest> digests() const;
+
+  // What the catalogs to be signed say, for officers: found from the lists themselves, not from what the inspector said.
+  struct CatalogSummary {
+    std::string path;
+    bool is_delivered = false;   // came with the package, and is signed as it is
+    unsigned version = 2;
+    std::string os;              // "" for none
+    std::vector<std::string> hardware_ids;
+    struct Member {
+      std::string path;      // of the file in the request
+      std::string file;      // what the catalog calls it; "" for nothing
+      std::string os_attr;   // "" for none
+      formats::MemberKind kind{};
+      bool has_page_hashes = false;
+    };
+    std::vector<Member> members;
+  };
+  const std::vector<CatalogSummary>& catalogs() const { return catalogs_; }
 
   // Signs item by item (sign is called once for each digest of the set, in order), then writes every file of the response
   // below folder, which must be empty; a signature that is not the key's over that digest stops it before anything is written. What was not signed is copied unchanged. The result is sorted by path.
@@ -43,6 +62,7 @@ class SigningPlan {
     std::string path;
     cms::UnsignedData data;
     std::optional<Embedding> embedding;   // of a file that holds its signature; without it this is a catalog
+    bool is_delivered_catalog = false;
   };
   struct Copied {
     std::string path;
@@ -57,6 +77,7 @@ class SigningPlan {
   transparency::SigningSet set_{{}, {}, crypto::sha256({})};
   std::vector<Item> items_;
   std::vector<Copied> copied_;
+  std::vector<CatalogSummary> catalogs_;
 };
 
 }  // namespace appliance

@@ -228,7 +228,7 @@ Result<Document> Workflow::review(const std::string& id) {
   const Prepared prepared = TRY(prepare_as_inspected(*known));
   TRY(record(AuditEvent::review_opened, id, {}));
   Document document = review_of(*known, prepared.spooled, prepared.inspection, prepared.key_class, prepared.identity,
-                                prepared.plan.set());
+                                prepared.plan.set(), prepared.plan.catalogs());
   document.sections.insert(document.sections.begin(), {banner_of(settings_.configuration.name, custody_.kind()), {}});
   return document;
 }

@@ -29,6 +29,8 @@ struct ParsedCatalog {
   bool is_valid = false;   // signed, and nothing about it is an error
 };
 
+constexpr std::string_view kBootStart = "kernel.boot-start-not-embedded";
+
 std::string_view base_name(std::string_view path) { return path.substr(path.rfind('/') + 1); }
 
 void take_verdict(package::Verdict verdict, FileVerdict& file) {
@@ -38,6 +40,9 @@ void take_verdict(package::Verdict verdict, FileVerdict& file) {
   }
   file.signer = std::move(verdict.signer);
   file.approved_digest = verdict.approved_digest;
+  file.is_kernel_image = verdict.is_kernel_image;
+  file.signatures = verdict.signatures;
+  if (verdict.signed_digest) file.signed_with = verdict.signed_digest->algorithm();
   file.good_signatures = std::move(verdict.good_signatures);
   if (!verdict.chain.empty()) {
     file.certificate = verdict.chain.front().fingerprint();
@@ -53,7 +58,7 @@ bool is_catalog_name(std::string_view path) { return base::lower_ascii(path).end
 
 // One catalog's own verdict, and what it lists when it can be read.
 std::optional<ParsedCatalog> judge_catalog(base::ByteView bytes, const std::vector<crypto::Certificate>& roots,
-                                           base::Time time, FileVerdict& file) {
+                                           base::Time time, package::Policy policy, FileVerdict& file) {
   file.kind = FileKind::catalog;
   Result<formats::Catalog> catalog = formats::Catalog::parse(bytes);
   if (!catalog) {
@@ -61,7 +66,7 @@ std::optional<ParsedCatalog> judge_catalog(base::ByteView bytes, const std::vect
                 "make the catalog anew; Windows will not use this one");
     return std::nullopt;
   }
-  take_verdict(package::verify_catalog_signature(bytes, roots, time), file);
+  take_verdict(package::verify_catalog_signature(bytes, roots, time, policy), file);
   return ParsedCatalog{file.path, std::move(*catalog), !has_errors(file.findings)};
 }
 
@@ -69,7 +74,7 @@ Result<void> judge_file(const base::ByteSource& source, const std::vector<crypto
                         package::Policy policy, FileVerdict& file, std::vector<ParsedCatalog>& catalogs) {
   if (is_catalog_name(file.path)) {
     const base::Bytes bytes = TRY(base::read_all(source, base::limits::kCatalogBytes));
-    std::optional<ParsedCatalog> parsed = judge_catalog(bytes, roots, time, file);
+    std::optional<ParsedCatalog> parsed = judge_catalog(bytes, roots, time, policy, file);
     if (parsed) catalogs.push_back(std::move(*parsed));
     return {};
   }
@@ -94,11 +99,11 @@ std::string key_of(base::ByteView digest) { return base::hex(digest); }
 
 void match_members(const ParsedCatalog& catalog, const std::vector<std::optional<formats::MemberDigests>>& digests,
                    PackageVerdict& verdict, FileVerdict* catalog_file) {
-  std::map<std::string, std::set<std::size_t>> by_digest;   // of the folder's files; several may have the same
+  std::map<std::string, std::size_t> by_digest;   // of the folder's files
   for (std::size_t i = 0; i < digests.size(); ++i) {
     if (!digests[i]) continue;
-    by_digest[key_of(digests[i]->sha256.bytes())].insert(i);
-    by_digest[key_of(digests[i]->sha1.bytes())].insert(i);
+    by_digest.emplace(key_of(digests[i]->sha256.bytes()), i);
+    by_digest.emplace(key_of(digests[i]->sha1.bytes()), i);
   }
   std::set<std::pair<std::string, std::string>> seen;   // a version 2 list has two entries for a file
   for (const formats::CatalogEntry& entry : catalog.catalog.entries()) {
@@ -109,12 +114,10 @@ void match_members(const ParsedCatalog& catalog, const std::vector<std::optional
     const auto found = by_digest.find(key_of(entry.digest->bytes()));
     if (found != by_digest.end()) {
       member.state = MemberVerdict::State::present;
-      for (const std::size_t index : found->second) {
-        FileVerdict& file = verdict.files[index];
-        if (member.path.empty() || base::equal_ignoring_case(base_name(file.path), member.file)) member.path = file.path;
-        if (std::find(file.vouched_by.begin(), file.vouched_by.end(), catalog.path) == file.vouched_by.end())
-          file.vouched_by.push_back(catalog.path);
-      }
+      member.path = verdict.files[found->second].path;
+      auto& vouched_by = verdict.files[found->second].vouched_by;
+      if (std::find(vouched_by.begin(), vouched_by.end(), catalog.path) == vouched_by.end())
+        vouched_by.push_back(catalog.path);
     } else {
       const auto same_name = std::find_if(verdict.files.begin(), verdict.files.end(), [&](const FileVerdict& file) {
         return base::equal_ignoring_case(base_name(file.path), member.file);
@@ -161,11 +164,9 @@ package::ArchitectureSet architectures_of(const std::vector<ParsedCatalog>& cata
 
 // Windows installs a file only when a catalog of the package lists it: every INF, and what its sections copy.
 // A section counts when it is for an architecture of the catalogs' systems: a package for one system may hold files for more.
-void expect_installed_files_covered(const std::vector<package::PackageFile>& sources, const std::vector<ParsedCatalog>& catalogs,
+void expect_installed_files_covered(const package::DriverPackage& driver, const std::vector<ParsedCatalog>& catalogs,
                                     PackageVerdict& verdict) {
   const package::ArchitectureSet architectures = architectures_of(catalogs);
-  package::InspectionBuilder unused;   // what is wrong with the INFs is coldseal inspect's to say
-  const package::DriverPackage driver = package::DriverPackage::read(sources, unused);
   std::set<std::string> reported;
   const auto expect_covered = [&](const std::string& path, std::string_view why) {
     const auto file = std::find_if(verdict.files.begin(), verdict.files.end(), [&](const FileVerdict& each) { return each.path == path; });
@@ -176,25 +177,91 @@ void expect_installed_files_covered(const std::vector<package::PackageFile>& sou
   for (const package::PackageInf& inf : driver.infs()) {
     expect_covered(inf.path, "a driver's INF");
     for (const package::CopiedFile& copied : inf.driver.copied_files()) {
-      const package::PackageFile* const file = driver.file(inf.folder + copied.source);
+      const package::PackageFile* const file = driver.file(inf.folder, copied.source);
       if (file != nullptr && !(copied.architectures & architectures).empty())
         expect_covered(file->path, fmt::format("{} installs this file", inf.path));
     }
   }
 }
 
-// "pe.not-signed" is no error for a file that a valid catalog vouches for: Windows looks there as well.
-void weigh_unsigned(FileVerdict& file, const std::vector<ParsedCatalog>& catalogs) {
-  const auto vouching = std::find_if(catalogs.begin(), catalogs.end(), [&](const ParsedCatalog& catalog) {
-    return catalog.is_valid && std::find(file.vouched_by.begin(), file.vouched_by.end(), catalog.path) != file.vouched_by.end();
-  });
+bool vouches_for(const ParsedCatalog& catalog, const FileVerdict& file) {
+  return std::find(file.vouched_by.begin(), file.vouched_by.end(), catalog.path) != file.vouched_by.end();
+}
+
+// "pe.not-signed" is no error for a file that a valid catalog vouches for: Windows looks there as well. Nor is what the kernel does not
+// take of a file's own signature, when it takes the catalog's.
+void weigh_by_catalogs(FileVerdict& file, const std::vector<ParsedCatalog>& catalogs) {
+  const auto vouching = std::find_if(catalogs.begin(), catalogs.end(),
+                                     [&](const ParsedCatalog& catalog) { return catalog.is_valid && vouches_for(catalog, file); });
   if (vouching == catalogs.end()) return;
   for (Finding& finding : file.findings) {
-    if (finding.id != "pe.not-signed" || finding.severity != Severity::error) continue;
+    const bool is_unsigned = finding.id == "pe.not-signed" && finding.severity == Severity::error;
+    if (!is_unsigned && !(file.is_kernel_image && !file.is_boot_start && package::is_kernel_refusal(finding))) continue;
     finding.severity = Severity::note;
-    finding.cause = fmt::format("no signature of its own; {} vouches for it", vouching->path);
-    finding.remedy.clear();
+    finding.cause = is_unsigned ? fmt::format("no signature of its own; {} vouches for it", vouching->path)
+                                : fmt::format("{} vouches for it; of its own signature: {}", vouching->path, finding.cause);
+    finding.remedy = "none needed";
   }
+}
+
+// Policy::kernel: a catalog that the kernel does not take does no harm where no kernel image depends on it. Before weigh_by_catalogs.
+void weigh_catalogs_for_kernel(std::vector<ParsedCatalog>& catalogs, PackageVerdict& verdict) {
+  for (ParsedCatalog& catalog : catalogs) {
+    const auto depends = [&](const FileVerdict& file) {
+      const bool stands_alone = file.signatures > 0 && !has_errors(file.findings);
+      const bool has_another = std::any_of(catalogs.begin(), catalogs.end(),
+                                           [&](const ParsedCatalog& other) { return other.is_valid && vouches_for(other, file); });
+      return file.is_kernel_image && vouches_for(catalog, file) && !stands_alone && !has_another;
+    };
+    if (std::any_of(verdict.files.begin(), verdict.files.end(), depends)) continue;
+    const auto own = std::find_if(verdict.files.begin(), verdict.files.end(), [&](const FileVerdict& file) { return file.path == catalog.path; });
+    if (own == verdict.files.end()) continue;
+    for (Finding& finding : own->findings) {
+      if (!package::is_kernel_refusal(finding)) continue;
+      finding.severity = Severity::note;
+      finding.cause = "no driver depends on this catalog; " + finding.cause;
+      finding.remedy = "none needed for loading; installing asks whether to trust the publisher";
+    }
+    catalog.is_valid = !has_errors(own->findings);
+  }
+}
+
+// "Windows 7 and Windows Server 2008 R2 take SHA-256 signatures with the update KB3033929 only"; older ones never do.
+void judge_old_systems(const std::vector<ParsedCatalog>& catalogs, PackageVerdict& verdict) {
+  for (const ParsedCatalog& catalog : catalogs) {
+    const auto own = std::find_if(verdict.files.begin(), verdict.files.end(), [&](const FileVerdict& file) { return file.path == catalog.path; });
+    const std::string* const os = catalog.catalog.attribute("OS");
+    if (own == verdict.files.end() || os == nullptr || !own->signed_with || *own->signed_with == crypto::DigestAlgorithm::sha1) continue;
+    std::string old;
+    for (const package::OsTarget& target : package::known_os_targets())
+      if (target.needs_v1 && fmt::format(",{},", *os).find(fmt::format(",{},", target.os)) != std::string::npos) old += fmt::format("{}{}", old.empty() ? "" : ", ", target.os);
+    if (!old.empty())
+      add_finding(*own, "kernel.sha256-on-old-systems", Severity::warning,
+                  fmt::format("signed with SHA-256, and made for {}: Windows 7 and Server 2008 R2 take that with the update KB3033929, older systems never", old),
+                  "ship the update, or sign a package of its own for them with SHA-1 elsewhere");
+  }
+}
+
+// Policy::kernel: the boot loader cannot look for catalogs yet.
+void expect_boot_drivers_signed(const package::DriverPackage& driver, PackageVerdict& verdict) {
+  for (const package::PackageInf& inf : driver.infs())
+    for (const package::Service& service : inf.driver.services()) {
+      if (!service.is_boot_start()) continue;
+      const std::string binary = base::lower_ascii(service.binary.substr(std::min(service.binary.find_last_of("/\\") + 1, service.binary.size())));
+      for (const package::CopiedFile& copied : inf.driver.copied_files()) {
+        const package::PackageFile* const source = driver.file(inf.folder, copied.source);
+        if (base::lower_ascii(copied.destination) != binary || source == nullptr) continue;
+        for (FileVerdict& file : verdict.files) {
+          const auto is_said = [](const Finding& finding) { return finding.id == kBootStart; };
+          if (file.path != source->path) continue;
+          file.is_boot_start = true;
+          if (file.signatures > 0 || std::any_of(file.findings.begin(), file.findings.end(), is_said)) continue;
+          add_finding(file, std::string(kBootStart), Severity::error,
+                      fmt::format("service {} of {} starts with Windows' boot (line {}), and the file has no signature of its own", service.name, inf.path, service.line),
+                      "have the file signed itself (embed) as well as catalogued");
+        }
+      }
+    }
 }
 
 }  // namespace
@@ -245,10 +312,14 @@ Result<PackageVerdict> verify_package(const PackageFolder& folder, const NamedCa
   if (extra_catalog != nullptr) {
     FileVerdict file;
     file.path = extra_catalog->path;
-    std::optional<ParsedCatalog> parsed = judge_catalog(extra_catalog->bytes, roots, time, file);
+    std::optional<ParsedCatalog> parsed = judge_catalog(extra_catalog->bytes, roots, time, policy, file);
     if (parsed) catalogs.push_back(std::move(*parsed));
     verdict.files.push_back(std::move(file));
   }
+  package::InspectionBuilder unused;   // what is wrong with the INFs is coldseal inspect's to say
+  const std::vector<package::PackageFile> sources = folder.sources();   // what driver looks at
+  const package::DriverPackage driver = package::DriverPackage::read(sources, unused);
+  if (policy == package::Policy::kernel) expect_boot_drivers_signed(driver, verdict);
   if (catalogs.empty()) return verdict;
 
   std::vector<std::optional<formats::MemberDigests>> digests;   // none for catalogs, and for files no catalog can hold
@@ -265,9 +336,13 @@ Result<PackageVerdict> verify_package(const PackageFolder& folder, const NamedCa
                                    [&](const FileVerdict& each) { return each.path == catalog.path; });
     match_members(catalog, digests, verdict, file == verdict.files.end() ? nullptr : &*file);
   }
-  expect_installed_files_covered(folder.sources(), catalogs, verdict);
+  expect_installed_files_covered(driver, catalogs, verdict);
+  if (policy == package::Policy::kernel) {
+    judge_old_systems(catalogs, verdict);
+    weigh_catalogs_for_kernel(catalogs, verdict);
+  }
   for (FileVerdict& file : verdict.files) {
-    weigh_unsigned(file, catalogs);
+    weigh_by_catalogs(file, catalogs);
     if (file.kind != FileKind::catalog && file.vouched_by.empty())
       add_finding(file, "catalog.not-covered", Severity::note, "no catalog here has this file as a member", "");
   }

@@ -26,6 +26,10 @@ struct FileVerdict {
   std::optional<crypto::Digest> approved_digest;   // what that key signed, when the signature is good
   std::vector<package::Verdict::GoodSignature> good_signatures;
   std::vector<std::string> vouched_by;      // paths of the catalogs that have this file as a member
+  bool is_kernel_image = false;             // a PE that the kernel loads
+  bool is_boot_start = false;               // loaded by the boot loader, which looks for no catalogs (Policy::kernel only)
+  std::size_t signatures = 0;               // of its own
+  std::optional<crypto::DigestAlgorithm> signed_with;   // the primary signature's digest
 };
 
 struct MemberVerdict {

@@ -122,14 +122,18 @@ Json receipt_json(const ReceiptVerdict& verdict) {
   return {{"valid", !has_errors(verdict.findings)}, {"statement", about}, {"findings", findings_json(verdict.findings)}};
 }
 
+Result<package::Policy> policy_named(const std::string& name) {
+  if (name == "authenticode") return package::Policy::authenticode;
+  if (name == "kernel") return package::Policy::kernel;
+  if (name == "uefi") return package::Policy::uefi;
+  return fail(Errc::usage, "--policy " + printable(name) + ": authenticode, kernel or uefi wanted");
+}
+
 Result<Exit> verify(const Options& options, base::Time now) {
   const Trust trust = TRY(Trust::load(options.trust));
   base::Time time = now;
   if (!options.at.empty()) time = TRY(base::within("--at", base::time_from_argument(options.at)));
-  const bool is_uefi = options.policy == "uefi";
-  if (!is_uefi && options.policy != "authenticode")
-    return fail(Errc::usage, "--policy " + printable(options.policy) + ": authenticode or uefi wanted");
-  const package::Policy policy = is_uefi ? package::Policy::uefi : package::Policy::authenticode;
+  const package::Policy policy = TRY(policy_named(options.policy));
   if (!options.receipt.empty() && options.paths.size() != 1)
     return fail(Errc::usage, "--receipt is about one folder; give one PATH with it");
   std::optional<NamedCatalog> catalog;
@@ -187,7 +191,7 @@ void add_verify(base::Command& app, Run& run, base::Time now) {
                       "chains are not judged");
   command.option("--at", options->at,
                       "Judge validity at this time (UTC): 261123162000Z, 2026-11-23T16:20:00Z or Unix seconds; else now");
-  command.option("--policy", options->policy, "Whose rules: authenticode (Windows, the default) or uefi (firmware)");
+  command.option("--policy", options->policy, "Whose rules: authenticode (Windows, the default), kernel (what Windows loads as a driver) or uefi (firmware)");
   command.flag("--json", options->json, "One JSON object instead of a table");
   command.footer("Example:\n  coldseal verify signed/ID/files --receipt signed/ID/receipt.dsse.json --trust roots/ --trust receipt-key.pem");
   command.when_chosen([options, &run, now] { run = [options, now] { return verify(*options, now); }; });

@@ -41,7 +41,7 @@ std::optional<Architecture> decorated_architecture(std::string_view decoration) 
   return std::nullopt;
 }
 
-// A path as INFs write it, under a folder, as packages write it; "." parts and empty ones go.
+// A path as INFs write it, under a folder, as packages write it; "." parts and empty ones go, ".." stays.
 void append_path(std::string& path, std::string_view part) {
   while (!part.empty()) {
     const std::size_t end = part.find_first_of("\\/");
@@ -85,11 +85,12 @@ class DriverInfReader {
   static bool has_key(const InfLine& line, std::string_view key) { return line.key && base::equal_ignoring_case(*line.key, key); }
 
   Result<void> read_catalog_files() {
-    for (const Architecture a : kCatalogued) {
+    for (std::size_t i = 0; i < kArchitectures; ++i) {
+      const auto a = static_cast<Architecture>(i);
       for (const std::string& key : {fmt::format("CatalogFile.nt{}", architecture_name(a)), std::string("CatalogFile.nt"), std::string("CatalogFile")}) {
         const std::string value = TRY(out_.version_value(key));
         if (value.empty()) continue;
-        out_.catalog_files_[static_cast<std::size_t>(a)] = value;
+        out_.catalog_files_[i] = value;
         break;
       }
     }
@@ -179,6 +180,7 @@ class DriverInfReader {
       TRY(read_copy_files(section, architectures));
       TRY(read_copy_files(section + ".coinstallers", architectures));
       TRY(read_services(section + ".services"));
+      TRY(read_copied_infs(section));
       if (const InfSection* interfaces = inf_.section(section + ".interfaces")) TRY(read_interfaces(*interfaces, 2, architectures));
     }
     return {};
@@ -196,6 +198,31 @@ class DriverInfReader {
     return {};
   }
 
+  // CopyINF = file.inf [, ...]
+  Result<void> read_copied_infs(const std::string& install) {
+    const InfSection* section = inf_.section(install);
+    if (section == nullptr) return {};
+    for (const InfLine& line : section->lines) {
+      if (!has_key(line, "CopyINF")) continue;
+      for (const std::string& field : line.fields) {
+        const std::string name = TRY(text(line, field));
+        if (!name.empty() && seen_copied_infs_.insert(base::lower_ascii(name)).second) out_.copied_infs_.push_back({name, line.number});
+      }
+    }
+    return {};
+  }
+
+  // [DestinationDirs] list = dirid [, subfolder], else DefaultDestDir. A file with @ has the latter.
+  Result<std::string> destination_folder(std::string_view list) {
+    const Lines* lines = TRY(lines_by_key("destinationdirs"));
+    auto found = list.empty() ? lines->end() : lines->find(base::lower_ascii(list));
+    if (found == lines->end()) found = lines->find("defaultdestdir");
+    if (found == lines->end()) return std::string();
+    const std::string id = TRY(text(*found->second, found->second->field(0)));
+    const std::string subfolder = TRY(text(*found->second, found->second->field(1)));
+    return subfolder.empty() ? id : id + "," + subfolder;
+  }
+
   // CopyFiles = @file | list-section [, ...]
   Result<void> read_copy_files(const std::string& install, ArchitectureSet architectures) {
     const InfSection* section = inf_.section(install);
@@ -205,7 +232,8 @@ class DriverInfReader {
       for (const std::string& field : line.fields) {
         const std::string what = TRY(text(line, field));
         if (what.starts_with('@')) {
-          TRY(add_copied(what.substr(1), what.substr(1), architectures, line.number, section->name));
+          const std::string folder = TRY(destination_folder({}));
+          TRY(add_copied(what.substr(1), what.substr(1), architectures, line.number, section->name, folder));
         } else if (!what.empty()) {
           // A list is read once for each set of architectures, however often it is named.
           if (lists_.insert(fmt::format("{} {}", architectures.bits(), base::lower_ascii(what))).second) TRY(read_copy_list(what, architectures, line.number));
@@ -222,10 +250,11 @@ class DriverInfReader {
       out_.missing_lists_.push_back({name, named_at});
       return {};
     }
+    const std::string folder = TRY(destination_folder(name));
     for (const InfLine& line : section->lines) {
       const std::string destination = TRY(text(line, line.field(0)));
       const std::string source = TRY(text(line, line.field(1)));
-      if (!destination.empty()) TRY(add_copied(destination, source.empty() ? destination : source, architectures, line.number, section->name));
+      if (!destination.empty()) TRY(add_copied(destination, source.empty() ? destination : source, architectures, line.number, section->name, folder));
     }
     return {};
   }
@@ -255,7 +284,7 @@ class DriverInfReader {
 
   // Where the file lies for each of the architectures: every one's source goes into the catalog.
   Result<void> add_copied(const std::string& destination, const std::string& source, ArchitectureSet architectures, std::uint32_t line,
-                          const std::string& section) {
+                          const std::string& section, const std::string& destination_folder) {
     bool found = false;
     for (const Architecture a : kCatalogued) {
       if (!architectures.contains(a)) continue;
@@ -266,13 +295,13 @@ class DriverInfReader {
       const InfLine* disk = TRY(source_line("sourcedisksnames", a, disk_id));   // id = description [, [tag], unused, path]
       const std::string folder = TRY(disk == nullptr ? Result<std::string>(std::string()) : text(*disk, disk->field(3)));
       const std::string subfolder = TRY(text(*entry, entry->field(1)));
-      CopiedFile file{destination, {}, architectures, line, section, true};
+      CopiedFile file{destination, {}, architectures, line, section, destination_folder, true};
       append_path(file.source, folder);
       append_path(file.source, subfolder);
       append_path(file.source, source);
       TRY(keep(std::move(file)));
     }
-    if (!found) TRY(keep({destination, source, architectures, line, section, false}));
+    if (!found) TRY(keep({destination, source, architectures, line, section, destination_folder, false}));
     return {};
   }
 
@@ -318,6 +347,7 @@ class DriverInfReader {
   std::unordered_set<std::string> seen_copied_;   // by architectures, source and destination
   std::unordered_map<std::string, Lines> lines_by_key_;
   std::unordered_set<std::string> seen_services_;
+  std::unordered_set<std::string> seen_copied_infs_;
 };
 
 bool Service::is_boot_start() const {

@@ -42,6 +42,7 @@ struct CopiedFile {
   ArchitectureSet architectures;   // of the install section: the OSes that decide OSAttr
   std::uint32_t line = 0;
   std::string section;       // where CopyFiles or the copy list names it
+  std::string folder;        // where it goes, as [DestinationDirs] says for the list: "12", "11,sub"; "" when nothing is said
   bool has_source_entry = true;    // in [SourceDisksFiles]; without, it is looked for beside the INF
 };
 
@@ -65,6 +66,11 @@ struct MissingList {
   std::uint32_t line = 0;   // of the CopyFiles
 };
 
+struct CopiedInf {          // CopyINF: installed along, and catalogued by its own [Version]
+  std::string name;         // a file name beside this INF
+  std::uint32_t line = 0;
+};
+
 class DriverInf {  // a view: the INF must outlive it
  public:
   // Errc::too_large when an expansion or a list is over its limit.
@@ -73,13 +79,15 @@ class DriverInf {  // a view: the INF must outlive it
   // Architectures that [Manufacturer] or a DefaultInstall section declares; all when nothing is decorated. Never IA64, which
   // the Inf2Cat of Windows 8 and later kits does not know.
   ArchitectureSet architectures() const { return architectures_; }
-  // [Version] CatalogFile.nt<arch>, else CatalogFile.nt, else CatalogFile; "" when none is named.
+  // [Version] CatalogFile.nt<arch>, else CatalogFile.nt, else CatalogFile; "" when none is named. For IA64 too: its systems are still
+  // named in catalogs, though no file is found for them.
   const std::string& catalog_file(Architecture architecture) const;
   const std::vector<Device>& devices() const { return devices_; }
   const std::vector<CopiedFile>& copied_files() const { return copied_; }
   const std::vector<Service>& services() const { return services_; }
   // Copy lists that are not in this INF. Those of an included system INF (Include=) are Windows' own files.
   const std::vector<MissingList>& missing_lists() const { return missing_lists_; }
+  const std::vector<CopiedInf>& copied_infs() const { return copied_infs_; }
   // [Version] value with strings replaced; "" when absent.
   base::Result<std::string> version_value(std::string_view key) const;
   const formats::InfFile& inf() const { return *inf_; }
@@ -94,6 +102,7 @@ class DriverInf {  // a view: the INF must outlive it
   std::vector<CopiedFile> copied_;
   std::vector<Service> services_;
   std::vector<MissingList> missing_lists_;
+  std::vector<CopiedInf> copied_infs_;
 };
 
 }  // namespace package

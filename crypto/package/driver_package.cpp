@@ -159,6 +159,26 @@ const PackageFile* DriverPackage::file(std::string_view path) const {
   return found == by_path_.end() ? nullptr : found->second;
 }
 
+const PackageFile* DriverPackage::file(std::string_view folder, std::string_view path) const {
+  if (path.find("..") == std::string_view::npos) return file(std::string(folder) + std::string(path));
+  std::vector<std::string_view> parts;
+  for (std::string_view rest : {folder, path})
+    while (!rest.empty()) {
+      const std::size_t end = rest.find('/');
+      const std::string_view part = rest.substr(0, end);
+      rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
+      if (part == "..") {
+        if (parts.empty()) return nullptr;   // out of the package
+        parts.pop_back();
+      } else if (!part.empty()) {
+        parts.push_back(part);
+      }
+    }
+  std::string joined;
+  for (const std::string_view part : parts) joined += (joined.empty() ? "" : "/") + std::string(part);
+  return file(joined);
+}
+
 // All ids of all INFs, whichever catalog they name: lower case, the first of each kept.
 std::vector<std::string> DriverPackage::hardware_ids(InspectionBuilder& out) const {
   std::vector<std::string> ids;
@@ -188,7 +208,7 @@ const PackageFile* DriverPackage::copied_source(const PackageInf& inf, const Cop
                 "list the file in [SourceDisksFiles]");
     return nullptr;
   }
-  if (const PackageFile* found = file(inf.folder + copied.source)) return found;
+  if (const PackageFile* found = file(inf.folder, copied.source)) return found;
   // COMPRESS.EXE's form has "_" for the last letter of the name.
   std::string compressed = inf.folder + copied.source;
   if (!compressed.empty()) compressed.back() = '_';
@@ -273,7 +293,8 @@ void DriverPackage::note_files_not_copied(InspectionBuilder& out) const {
   if (infs_.empty()) return;
   std::unordered_set<std::string> copied;
   for (const PackageInf& inf : infs_)
-    for (const CopiedFile& file : inf.driver.copied_files()) copied.insert(base::lower_ascii(inf.folder + file.source));
+    for (const CopiedFile& each : inf.driver.copied_files())
+      if (const PackageFile* source = file(inf.folder, each.source)) copied.insert(base::lower_ascii(source->path));
   for (const PackageFile* file : files_) {
     const std::string path = base::lower_ascii(file->path);
     if (path.ends_with(".inf") || path.ends_with(".cat") || copied.contains(path)) continue;

@@ -32,19 +32,25 @@ struct PackageInf {
   std::vector<SignatureAttribute> signature_attributes;
 };
 
-class DriverPackage {  // a view: the files' sources must outlive it
+class DriverPackage {  // a view: the files and their sources must outlive it
  public:
   // Reads every *.inf. One that cannot be read, or is no driver's, is a finding and is left out.
   static DriverPackage read(const std::vector<PackageFile>& files, InspectionBuilder& out);
+  static DriverPackage read(std::vector<PackageFile>&&, InspectionBuilder&) = delete;
 
   const std::vector<PackageInf>& infs() const { return infs_; }
   // The file as the package spells it; nullptr when there is none.
   const PackageFile* file(std::string_view path) const;
+  // The same for a path that an INF in that folder writes: "..\\x.sys" is taken back as long as it stays in the package.
+  const PackageFile* file(std::string_view folder, std::string_view path) const;
 
   // Facts of every INF, and what is wrong with its [Version] for these targets.
   void describe(std::span<const OsTarget* const> targets, Today today, InspectionBuilder& out) const;
   // The catalogs for these targets, with members, OSes and hardware ids. Files that must be there and are not are findings.
   void plan_catalogs(std::span<const OsTarget* const> targets, InspectionBuilder& out);
+  // What stops the driver from working, beside what Inf2Cat looks for: clashing names, CopyINF without its INF, files of Windows' own,
+  // boot-start drivers without a signature, what attestation does not cover. After the images were looked at.
+  void find_obstacles(std::span<const OsTarget* const> targets, InspectionBuilder& out) const;
   // Notes the files that no INF copies.
   void note_files_not_copied(InspectionBuilder& out) const;
 

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "crypto/base/limits.hpp"
+#include "crypto/formats/catalog.hpp"
 #include "crypto/formats/pe_image.hpp"
 #include "crypto/package/driver_package.hpp"
 #include "crypto/package/inspection_builder.hpp"
@@ -48,6 +50,22 @@ void inspect_image(const PackageFile& file, InspectionBuilder& out) {
                 "none needed: it stays as it is, and the catalog covers it whether signed or not");
 }
 
+// A catalog that comes with the package and is not made anew.
+void inspect_catalog(const PackageFile& file, InspectionBuilder& out) {
+  if (!base::lower_ascii(file.path).ends_with(".cat")) return;
+  for (const PlannedCatalog& planned : out.catalogs())
+    if (base::equal_ignoring_case(planned.path, file.path)) return;   // said where it was planned
+  const Result<base::Bytes> bytes = base::read_all(*file.bytes, base::limits::kCatalogBytes);
+  const Result<formats::Catalog> catalog = bytes ? formats::Catalog::parse(*bytes) : Result<formats::Catalog>(tl::unexpected<base::Error>(bytes.error()));
+  if (!catalog)
+    out.finding("catalog.not-readable", Severity::warning, file.path, 0, catalog.error().text(), "make it anew, or leave it out");
+  else
+    out.finding("catalog.delivered", Severity::note, file.path, 0,
+                fmt::format("a catalog of version {} with {} members that is {} and that no INF here asks for", catalog->version(), catalog->entries().size(),
+                            catalog->is_signed() ? "signed already" : "not signed"),
+                catalog->is_signed() ? "none needed: it stays as it is" : "ask for the operation sign-catalog to have it signed as it is");
+}
+
 }  // namespace
 
 bool Inspection::has_errors() const {
@@ -64,6 +82,8 @@ Inspection inspect(const std::vector<PackageFile>& files, const std::vector<std:
   package.describe(wanted, today, out);
   package.plan_catalogs(wanted, out);
   for (const PackageFile& file : files) inspect_image(file, out);
+  package.find_obstacles(wanted, out);
+  for (const PackageFile& file : files) inspect_catalog(file, out);
   package.note_files_not_copied(out);
   return std::move(out).finish();
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "crypto/cms/counter_signature.hpp"
+#include "crypto/package/kernel_policy.hpp"
 #include "crypto/timestamp.hpp"
 
 namespace package {
@@ -13,22 +14,6 @@ namespace {
 using base::Errc;
 using crypto::Certificate;
 namespace oids = der::oids;
-
-std::string chain_finding(crypto::ChainProblem::Kind kind) {
-  switch (kind) {
-    case crypto::ChainProblem::Kind::untrusted:
-      return "chain.untrusted";
-    case crypto::ChainProblem::Kind::validity:
-      return "chain.validity";
-    case crypto::ChainProblem::Kind::use:
-      return "chain.use";
-    case crypto::ChainProblem::Kind::weak:
-      return "chain.weak";
-    case crypto::ChainProblem::Kind::unreadable:
-      return "chain.unreadable";
-  }
-  return "chain.unreadable";
-}
 
 constexpr const char* kTimestampAgain = "timestamp the file again: coldseal timestamp";
 
@@ -101,15 +86,16 @@ std::optional<base::Time> judge_timestamp(const cms::SignedData& data, const cms
   return token->time();
 }
 
-void judge_chain(const cms::SignedData& data, const Certificate& leaf, const Trust& trust, base::Time time,
+void judge_chain(const cms::SignedData& data, const Certificate& leaf, const Trust& trust, std::optional<base::Time> timestamp,
                  const Findings& report) {
   std::vector<Certificate> others;
   for (const base::Bytes& der : data.certificates()) {
     auto certificate = Certificate::parse(der);
     if (certificate && !(*certificate == leaf)) others.push_back(std::move(*certificate));
   }
+  if (trust.policy == Policy::kernel) return judge_kernel_chain(leaf, others, trust, timestamp, report);
   const crypto::ChainVerdict chain =
-      verify_chain(leaf, others, trust.roots, time, crypto::CertificateUse::code_signing);
+      verify_chain(leaf, others, trust.roots, timestamp.value_or(trust.time), crypto::CertificateUse::code_signing);
   if (report.is_primary()) report.verdict().chain = chain.path;
   if (trust.roots.empty())
     report.warning("chain.not-checked", "no roots were given, so nothing says who " + leaf.subject() + " is",
@@ -126,6 +112,22 @@ void judge_chain(const cms::SignedData& data, const Certificate& leaf, const Tru
 }
 
 }  // namespace
+
+std::string chain_finding(crypto::ChainProblem::Kind kind) {
+  switch (kind) {
+    case crypto::ChainProblem::Kind::untrusted:
+      return "chain.untrusted";
+    case crypto::ChainProblem::Kind::validity:
+      return "chain.validity";
+    case crypto::ChainProblem::Kind::use:
+      return "chain.use";
+    case crypto::ChainProblem::Kind::weak:
+      return "chain.weak";
+    case crypto::ChainProblem::Kind::unreadable:
+      return "chain.unreadable";
+  }
+  return "chain.unreadable";
+}
 
 void judge_signature(const cms::SignedData& data, const Trust& trust, const Findings& report) {
   for (const std::string& deviation : data.deviations())
@@ -167,7 +169,7 @@ void judge_signature(const cms::SignedData& data, const Trust& trust, const Find
     report.verdict().good_signatures.push_back(
         {approved, leaf->fingerprint(), crypto::sha256(leaf->public_key_der()), !report.is_primary()});
   }
-  judge_chain(data, *leaf, trust, timestamp.value_or(trust.time), report);
+  judge_chain(data, *leaf, trust, timestamp, report);
 }
 
 }  // namespace package

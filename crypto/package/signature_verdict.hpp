@@ -50,6 +50,8 @@ class Findings {
 inline constexpr std::string_view kGetAnother = "obtain the file again from where it was signed, or sign it again";
 inline constexpr std::string_view kSignAgain = "sign the file again with a tool that writes the form of SignTool";
 
+std::string chain_finding(crypto::ChainProblem::Kind kind);   // its id: "chain.untrusted"
+
 // Everything about one signature except what its content says of a file, and except nested signatures. Only a primary
 // signature fills signer, chain, timestamp and digests of the verdict.
 void judge_signature(const cms::SignedData& data, const Trust& trust, const Findings& report);

@@ -3,12 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <span>
 
 #include "crypto/base/limits.hpp"
 #include "crypto/cms/signature_edit.hpp"
 #include "crypto/der/reader.hpp"
 #include "crypto/formats/authenticode.hpp"
 #include "crypto/formats/pe_image.hpp"
+#include "crypto/package/kernel_policy.hpp"
 #include "crypto/package/signature_verdict.hpp"
 
 namespace package {
@@ -18,6 +20,8 @@ using base::ByteView;
 using base::Errc;
 using crypto::Certificate;
 namespace oids = der::oids;
+
+constexpr unsigned kNativeSubsystem = 1;   // IMAGE_SUBSYSTEM_NATIVE: drivers, and libraries that drivers load
 
 struct PeSignature {   // one that could be taken apart, and what it says of the image
   std::string where;   // empty for the primary signature
@@ -147,6 +151,8 @@ Verdict verify_pe(const base::ByteSource& file, const std::vector<Certificate>& 
                  "link the image again without gaps or overlaps, or repair it");
     return verdict;
   }
+  verdict.is_kernel_image = image->subsystem() == kNativeSubsystem;
+  if (policy == Policy::kernel && !verdict.is_kernel_image) policy = Policy::authenticode;
   if (policy == Policy::uefi && (image->subsystem() < 10 || image->subsystem() > 13))
     report.error("uefi.subsystem", fmt::format("subsystem {}, firmware loads 10 to 13", image->subsystem()),
                  "link the image as an EFI application or driver");
@@ -177,19 +183,31 @@ Verdict verify_pe(const base::ByteSource& file, const std::vector<Certificate>& 
   }
   // Authenticode does not cover CheckSum; the kernel looks at it when it loads a driver.
   const auto checksum = formats::pe_checksum(file, *image, *measured);
-  if (checksum && *checksum != image->stored_checksum())
-    report.warning("pe.checksum",
-                   fmt::format("CheckSum is {:#010x}, {:#010x} would be right", image->stored_checksum(), *checksum),
-                   "set the checksum again; drivers do not load with a wrong one");
+  if (checksum && *checksum != image->stored_checksum()) {
+    const std::string cause = fmt::format("CheckSum is {:#010x}, {:#010x} would be right", image->stored_checksum(), *checksum);
+    constexpr const char* kRemedy = "set the checksum again; drivers do not load with a wrong one";
+    if (policy == Policy::kernel)
+      report.error("pe.checksum", cause, kRemedy);
+    else
+      report.warning("pe.checksum", cause, kRemedy);
+  }
+  bool one_loads = false;
+  const std::size_t begin = verdict.findings.size();
   for (const PeSignature& signature : signatures) {
+    const std::size_t before = verdict.findings.size();
     judge_content(signature, *image, *measured, verdict);
     judge_signature(signature.data, {roots, time, policy}, Findings(verdict, signature.where));
+    const auto own = std::span(verdict.findings).subspan(before);
+    one_loads = one_loads || std::none_of(own.begin(), own.end(), [](const Finding& each) { return each.severity == Severity::error; });
   }
+  // The kernel is content with one of them.
+  for (Finding& finding : std::span(verdict.findings).subspan(begin))
+    if (one_loads && is_kernel_refusal(finding)) finding.severity = Severity::note;
   verdict.signatures = signatures.size();
   return verdict;
 }
 
-Verdict verify_catalog_signature(ByteView catalog_der, const std::vector<Certificate>& roots, base::Time time) {
+Verdict verify_catalog_signature(ByteView catalog_der, const std::vector<Certificate>& roots, base::Time time, Policy policy) {
   Verdict verdict;
   const Findings report(verdict);
   const auto data = cms::SignedData::parse(catalog_der);
@@ -202,7 +220,7 @@ Verdict verify_catalog_signature(ByteView catalog_der, const std::vector<Certifi
   } else if (data->signers().empty()) {
     report.error("catalog.not-signed", "the catalog has no signature", "sign the catalog");
   } else {
-    judge_signature(*data, {roots, time}, report);
+    judge_signature(*data, {roots, time, policy}, report);
     verdict.signatures = 1;
   }
   return verdict;

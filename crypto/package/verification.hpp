@@ -16,8 +16,9 @@
 
 namespace package {
 
-// Whose rules: Windows' for any signed file, or a firmware's for an EFI image (every table entry counts, no time does).
-enum class Policy : std::uint8_t { authenticode, uefi };
+// Whose rules: Windows' for any signed file, a firmware's for an EFI image (every table entry counts, no time does), or the Windows
+// kernel's for what it loads (subsystem "native"; other images are judged by the first). For catalogs, as if they were for drivers.
+enum class Policy : std::uint8_t { authenticode, uefi, kernel };
 
 struct Verdict {
   // Their ids are listed in docs/verification.md. `file` is empty; the caller knows its name.
@@ -36,8 +37,12 @@ struct Verdict {
   std::vector<GoodSignature> good_signatures;
   std::optional<base::Time> timestamp;   // of the primary signature, when it can be relied on
   std::size_t signatures = 0;            // judged, nested ones included
+  bool is_kernel_image = false;          // verify_pe: subsystem "native"
   bool valid() const;                           // no finding is an error
 };
+
+// Findings that say only that the kernel does not take this signature, not that anything is wrong with the file.
+bool is_kernel_refusal(const Finding& finding);
 
 // roots empty: the chain is "not checked", which is a warning; everything else is checked.
 Verdict verify_pe(const base::ByteSource& file, const std::vector<crypto::Certificate>& roots, base::Time time,
@@ -45,6 +50,6 @@ Verdict verify_pe(const base::ByteSource& file, const std::vector<crypto::Certif
 // A cabinet; one that is not signed is an error here.
 Verdict verify_cab(const base::ByteSource& file, const std::vector<crypto::Certificate>& roots, base::Time time);
 Verdict verify_catalog_signature(base::ByteView catalog_der, const std::vector<crypto::Certificate>& roots,
-                                 base::Time time);
+                                 base::Time time, Policy policy = Policy::authenticode);
 
 }  // namespace package

@@ -134,6 +134,8 @@ std::string_view output_operation_name(OutputOperation operation) {
       return "embedded";
     case OutputOperation::catalog_signed:
       return "catalog made and signed";
+    case OutputOperation::delivered_catalog_signed:
+      return "catalog signed as delivered";
     case OutputOperation::appended:
       return "appended";
     case OutputOperation::cabinet_signed:

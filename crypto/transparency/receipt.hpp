@@ -34,6 +34,7 @@ std::string_view outcome_name(Outcome outcome);
 enum class OutputOperation : std::uint8_t {
   embedded,           // "embedded": a signature was put into this PE
   catalog_signed,     // "catalog made and signed"
+  delivered_catalog_signed,   // "catalog signed as delivered"
   appended,           // "appended": a signature was nested in the one that this PE or cabinet had
   cabinet_signed,     // "cabinet signed"
   already_signed,     // "unchanged: already signed"

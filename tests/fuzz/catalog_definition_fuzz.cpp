@@ -10,7 +10,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   formats::CatalogContent content;
   content.attributes = cdf->attributes;
   for (const formats::CatalogDefinition::File& file : cdf->files)
-    content.members.push_back({"", "", {formats::MemberKind::flat, crypto::digest_of(crypto::DigestAlgorithm::sha1, {}), crypto::sha256({}), {}}, file.attributes});
+    content.members.push_back({"", "", {formats::MemberKind::flat, crypto::digest_of(crypto::DigestAlgorithm::sha1, base::ByteView()), crypto::sha256({}), {}}, file.attributes});
   const auto ctl = formats::encode_ctl(content);
   if (ctl) base::require(formats::Catalog::parse_ctl(*ctl).has_value(), "what is written is read again");
   return 0;

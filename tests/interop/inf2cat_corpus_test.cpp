@@ -15,6 +15,7 @@
 #include "crypto/formats/catalog.hpp"
 #include "crypto/formats/inf_file.hpp"
 #include "crypto/package/catalog_content.hpp"
+#include "crypto/package/delivered_catalog.hpp"
 #include "crypto/package/driver_inf.hpp"
 #include "crypto/package/driver_package.hpp"
 #include "crypto/package/inspection.hpp"
@@ -272,6 +273,38 @@ TEST(Inf2CatCorpus, EveryCatalogIsRead) {
     ++read;
   }
   EXPECT_GT(read, 50U);
+}
+
+// A catalog that came with its package, not signed yet, is what sign-catalog takes: Inf2Cat's own must be acceptable as they are.
+TEST(Inf2CatCorpus, CatalogsAreSignedAsDelivered) {
+  const auto corpus = tests::corpus();
+  if (!corpus) GTEST_SKIP() << tests::kNoCorpus;
+  std::istringstream table(tests::read_text(*corpus / "inf2cat-cases.tsv"));
+  std::size_t taken = 0;
+  for (std::string line; std::getline(table, line);) {
+    std::vector<std::string> columns;
+    std::istringstream fields(line);
+    for (std::string field; std::getline(fields, field, '\t');) columns.push_back(field);
+    if (line.empty() || line[0] == '#' || columns.at(4) != "exact") continue;
+    const fs::path folder = *corpus / "packages" / columns[0];
+    const tests::Package files = tests::Package::load(folder);
+    const auto targets = package::os_targets_from_list(columns[1]);
+    std::map<std::string, MemberDigests> digests;
+    for (const package::PackageFile& file : files.files())
+      if (const auto found = formats::member_digests(*file.bytes); found && !file.path.ends_with(".cat")) digests.emplace(file.path, *found);
+    std::istringstream names(columns[3]);
+    for (std::string name; std::getline(names, name, ',');) {
+      const auto genuine = Catalog::parse(tests::read_file(folder / name));
+      ASSERT_TRUE(genuine.has_value());
+      const auto delivered = package::delivered_catalog(
+          formats::unsigned_catalog(genuine->ctl()), digests, *targets,
+          [&](const std::string& path, formats::MemberPageHashes wanted) { return formats::member_digests(files.source(path), wanted); });
+      ASSERT_TRUE(delivered.has_value()) << columns[0] << "/" << name << ": " << delivered.error().text();
+      EXPECT_EQ(delivered->ctl, genuine->ctl());
+      ++taken;
+    }
+  }
+  EXPECT_GT(taken, 30U);
 }
 
 // Its own catalog is for Windows Vista and 7 (version 1); here it is catalogued anew for Windows 10.

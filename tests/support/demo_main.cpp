@@ -152,7 +152,8 @@ std::string osslsigncode_verdict(const ApplianceRig& rig, const fs::path& respon
                                  const nlohmann::json& ours) {
   Command command{"osslsigncode", "verify", "-in", response / "files" / output.path, "-CAfile", rig.ca_root()};
   const bool by_itself = output.operation == transparency::OutputOperation::embedded ||
-                         output.operation == transparency::OutputOperation::catalog_signed;
+                         output.operation == transparency::OutputOperation::catalog_signed ||
+                         output.operation == transparency::OutputOperation::delivered_catalog_signed;
   if (!by_itself) {
     // It reads catalogs for PE files only.
     if (ours.at("kind") != "PE" || ours.at("vouchedBy").empty()) return "-";
@@ -182,7 +183,8 @@ bool show_table(const ApplianceRig& rig, const fs::path& response, const std::st
   for (const transparency::OutputFile& output : receipt->outputs) {
     const auto& ours = verdicts.at(output.path);
     const bool signed_here = output.operation == transparency::OutputOperation::embedded ||
-                             output.operation == transparency::OutputOperation::catalog_signed;
+                             output.operation == transparency::OutputOperation::catalog_signed ||
+                             output.operation == transparency::OutputOperation::delivered_catalog_signed;
     const bool covered = !ours.at("vouchedBy").empty();
     const std::string our_verdict = signed_here ? (ours.at("valid").get<bool>() ? "valid" : "INVALID")
                                     : covered   ? "valid by catalog"

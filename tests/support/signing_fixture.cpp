@@ -6,6 +6,7 @@
 #include <array>
 #include <filesystem>
 
+#include "crypto/der/writer.hpp"
 #include "crypto/formats/authenticode.hpp"
 #include "crypto/formats/pe_image.hpp"
 #include "tests/support/temp_dir.hpp"
@@ -81,9 +82,14 @@ crypto::Certificate issue(const CertificateWish& wish, std::string_view subject_
   mbedtls_x509write_crt_set_subject_key(&certificate, subject_key.get());
   mbedtls_x509write_crt_set_issuer_key(&certificate, issuer_key.get());
   mbedtls_x509write_crt_set_md_alg(&certificate, wish.sha1 ? MBEDTLS_MD_SHA1 : MBEDTLS_MD_SHA256);
-  // id-kp-codeSigning 1.3.6.1.5.5.7.3.3, as ExtKeyUsageSyntax; this writer of mbedTLS 2.28 has no function for it.
-  constexpr std::array<unsigned char, 12> kCodeSigning = {0x30, 0x0A, 0x06, 0x08, 0x2B, 0x06,
-                                                          0x01, 0x05, 0x05, 0x07, 0x03, 0x03};
+  // ExtKeyUsageSyntax; this writer of mbedTLS 2.28 has no function for it.
+  std::vector<base::Bytes> uses;
+  if (wish.time_stamping)
+    uses.push_back(der::oid(der::oids::kEkuTimeStamping));
+  else if (wish.code_signing)
+    uses.push_back(der::oid(der::oids::kEkuCodeSigning));
+  for (const der::Oid& use : wish.more_uses) uses.push_back(der::oid(use));
+  const base::Bytes extended_usage = der::sequence(uses);
   constexpr char kExtendedKeyUsage[] = "\x55\x1D\x25";
   const unsigned usage = wish.is_ca               ? MBEDTLS_X509_KU_KEY_CERT_SIGN
                          : wish.digital_signature ? MBEDTLS_X509_KU_DIGITAL_SIGNATURE
@@ -95,11 +101,9 @@ crypto::Certificate issue(const CertificateWish& wish, std::string_view subject_
               mbedtls_x509write_crt_set_validity(&certificate, wish.not_before.c_str(), wish.not_after.c_str()) == 0 &&
               mbedtls_x509write_crt_set_basic_constraints(&certificate, wish.is_ca ? 1 : 0, -1) == 0 &&
               mbedtls_x509write_crt_set_key_usage(&certificate, usage) == 0;
-  std::array<unsigned char, 12> purpose = kCodeSigning;
-  if (wish.time_stamping) purpose.back() = 0x08;   // id-kp-timeStamping
-  if (good && (wish.code_signing || wish.time_stamping))
-    good = mbedtls_x509write_crt_set_extension(&certificate, kExtendedKeyUsage, 3, wish.time_stamping ? 1 : 0, purpose.data(),
-                                               purpose.size()) == 0;
+  if (good && !uses.empty())
+    good = mbedtls_x509write_crt_set_extension(&certificate, kExtendedKeyUsage, 3, wish.time_stamping ? 1 : 0, extended_usage.data(),
+                                               extended_usage.size()) == 0;
   std::array<unsigned char, 4096> buffer{};
   const int size =
       good ? mbedtls_x509write_crt_der(&certificate, buffer.data(), buffer.size(), no_random, nullptr) : -1;

@@ -6,6 +6,7 @@
 
 #include "crypto/certificate.hpp"
 #include "crypto/cms/signed_data.hpp"
+#include "crypto/der/oids.hpp"
 #include "tests/support/software_key.hpp"
 
 namespace tests {
@@ -19,6 +20,7 @@ struct CertificateWish {
   bool time_stamping = false;     // critical and alone, in place of code_signing
   bool digital_signature = true;  // in keyUsage
   bool sha1 = false;              // signed with a digest that nobody takes any more
+  std::vector<der::Oid> more_uses{};  // in extendedKeyUsage, after code signing
   std::uint64_t serial = 2;
 };
 

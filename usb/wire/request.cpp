@@ -105,15 +105,17 @@ std::string_view operation_name(Operation operation) {
       return "cabinet";
     case Operation::page_hashes:
       return "page-hashes";
+    case Operation::sign_catalog:
+      return "sign-catalog";
   }
   base::stop("no such operation");
 }
 
 Result<Operation> operation_from_name(std::string_view name) {
   for (const Operation operation : {Operation::embed, Operation::catalog, Operation::append, Operation::cabinet,
-                                    Operation::page_hashes})
+                                    Operation::page_hashes, Operation::sign_catalog})
     if (name == operation_name(operation)) return operation;
-  return fail(Errc::malformed, fmt::format("\"{}\" is not an operation; embed, catalog, append, cabinet or page-hashes wanted", base::printable(name)));
+  return fail(Errc::malformed, fmt::format("\"{}\" is not an operation; embed, catalog, append, cabinet, page-hashes or sign-catalog wanted", base::printable(name)));
 }
 
 Result<Request> Request::from_json(std::string_view json) {

@@ -30,6 +30,7 @@ enum class Operation : std::uint8_t {
   append,        // nest a signature in every PE file and cabinet that has one
   cabinet,       // sign every cabinet that has no signature
   page_hashes,   // digests of every page in the signatures of PE files; goes with embed or append
+  sign_catalog,   // sign the catalogs that come with the package as they are
 };
 std::string_view operation_name(Operation operation);
 base::Result<Operation> operation_from_name(std::string_view name);

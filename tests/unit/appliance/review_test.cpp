@@ -18,7 +18,7 @@ class Review : public SmallAppliance {
     record.id = request.id();
     record.submitter = submitter_name;
     record.received_at = clock.time;
-    return review_of(record, spooled, inspection, key_class, vendor.identity(), set);
+    return review_of(record, spooled, inspection, key_class, vendor.identity(), set, catalogs);
   }
   static std::string text_of(const Document& document) {
     std::string text;
@@ -32,6 +32,7 @@ class Review : public SmallAppliance {
   TestRequest request = sample_request();
   std::string submitter_name = "build-1";
   package::Inspection inspection;
+  std::vector<SigningPlan::CatalogSummary> catalogs;
   tests::Vendor vendor;
   transparency::SigningSet set{{{"coldsample.sys", "primary", crypto::sha256({})}}, base::Bytes(34, 0x0B), crypto::sha256({})};
 };
@@ -46,6 +47,16 @@ TEST_F(Review, SaysEverythingAnOfficerDecidesOn) {
         std::string("Provider          Coldseal Example   (coldsample.inf)"), std::string("warning  inf.date  coldsample.inf:8: the date is in the future"),
         std::string("set it"), request.manifest.files[0].sha256.hex(), std::string("sha256:") + crypto::sha256({}).hex(),
         std::string("2 of 3 officers"), std::string("CN=Test Leaf"), set.words(), set.fingerprint().hex(), base::hex(set.key_name)})
+    EXPECT_NE(text.find(wanted), std::string::npos) << wanted << "\nis not in\n" << text;
+}
+
+TEST_F(Review, NamesEveryMemberOfACatalogAndTheFilesLeftOut) {
+  catalogs = {{"coldsample.cat", true, 2, "_v100_X64", {"root\\coldsample"}, {}}};
+  catalogs[0].members = {{"coldsample.sys", "coldsample.sys", "2:10.0", formats::MemberKind::pe, true},
+                         {"coldsample.inf", "other.inf", "", formats::MemberKind::flat, false}};
+  const std::string text = text_of(review());
+  for (const std::string_view wanted : {"== Catalog coldsample.cat (signed as delivered, version 2, 2 files)", "systems       _v100_X64", "1: root\\coldsample",
+                                        "coldsample.sys  PE, page hashes, for 2:10.0", "coldsample.inf as other.inf  flat\n", "not listed    coldsample.exe"})
     EXPECT_NE(text.find(wanted), std::string::npos) << wanted << "\nis not in\n" << text;
 }
 
