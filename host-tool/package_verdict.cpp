@@ -99,11 +99,11 @@ std::string key_of(base::ByteView digest) { return base::hex(digest); }
 
 void match_members(const ParsedCatalog& catalog, const std::vector<std::optional<formats::MemberDigests>>& digests,
                    PackageVerdict& verdict, FileVerdict* catalog_file) {
-  std::map<std::string, std::size_t> by_digest;   // of the folder's files
+  std::map<std::string, std::set<std::size_t>> by_digest;   // of the folder's files; several may have the same
   for (std::size_t i = 0; i < digests.size(); ++i) {
     if (!digests[i]) continue;
-    by_digest.emplace(key_of(digests[i]->sha256.bytes()), i);
-    by_digest.emplace(key_of(digests[i]->sha1.bytes()), i);
+    by_digest[key_of(digests[i]->sha256.bytes())].insert(i);
+    by_digest[key_of(digests[i]->sha1.bytes())].insert(i);
   }
   std::set<std::pair<std::string, std::string>> seen;   // a version 2 list has two entries for a file
   for (const formats::CatalogEntry& entry : catalog.catalog.entries()) {
@@ -114,10 +114,12 @@ void match_members(const ParsedCatalog& catalog, const std::vector<std::optional
     const auto found = by_digest.find(key_of(entry.digest->bytes()));
     if (found != by_digest.end()) {
       member.state = MemberVerdict::State::present;
-      member.path = verdict.files[found->second].path;
-      auto& vouched_by = verdict.files[found->second].vouched_by;
-      if (std::find(vouched_by.begin(), vouched_by.end(), catalog.path) == vouched_by.end())
-        vouched_by.push_back(catalog.path);
+      for (const std::size_t index : found->second) {
+        FileVerdict& file = verdict.files[index];
+        if (member.path.empty() || base::equal_ignoring_case(base_name(file.path), member.file)) member.path = file.path;
+        if (std::find(file.vouched_by.begin(), file.vouched_by.end(), catalog.path) == file.vouched_by.end())
+          file.vouched_by.push_back(catalog.path);
+      }
     } else {
       const auto same_name = std::find_if(verdict.files.begin(), verdict.files.end(), [&](const FileVerdict& file) {
         return base::equal_ignoring_case(base_name(file.path), member.file);
