@@ -326,6 +326,24 @@ TEST_F(TimestampCommand, StampsEverySignedFileOfAFolderAndLeavesTheOthers) {
   EXPECT_EQ(std::filesystem::status(dir_ / "out/x64/a.sys").permissions(), std::filesystem::perms(0640));
 }
 
+TEST_F(TimestampCommand, CountersignaturesThatOsslsigncodeFetchedCountAndAreReplaced) {
+  const tests::Outcome theirs = tests::run_program({"osslsigncode", "sign", "-certs", file("leaf.pem"), "-key", file("leaf.key"), "-h",
+                                                    "sha256", "-t", url("legacy"), "-in", file("in.sys"), "-out", file("old.sys")});
+  ASSERT_EQ(theirs.status, 0) << theirs.output;
+  const package::Verdict old = verdict("old.sys", expired());
+  EXPECT_TRUE(old.valid());
+  EXPECT_TRUE(old.timestamp);
+  EXPECT_TRUE(std::any_of(old.findings.begin(), old.findings.end(), [](const auto& finding) { return finding.id == "timestamp.legacy"; }));
+  const Bytes before = tests::read_file(dir_ / "old.sys");
+  EXPECT_FALSE(package::verify_pe(MemorySource(before), roots(false), expired()).valid());
+  EXPECT_EQ(timestamp({"--tsa", url("good"), file("old.sys")}).status, 0);   // it has one
+  EXPECT_EQ(tests::read_file(dir_ / "old.sys"), before);
+  ASSERT_EQ(timestamp({"--again", "--tsa", url("good"), file("old.sys")}).status, 0);
+  const package::Verdict again = verdict("old.sys", expired());   // osslsigncode's certificates may be out of order: a warning
+  EXPECT_TRUE(again.valid() && again.timestamp);
+  EXPECT_FALSE(std::any_of(again.findings.begin(), again.findings.end(), [](const auto& finding) { return finding.id == "timestamp.legacy"; }));
+}
+
 // What collect brings: files and receipt. The receipt key is a software key here.
 TEST_F(TimestampCommand, StampsWhatTheReceiptSaysWasSignedAndTheReceiptStillFits) {
   std::filesystem::create_directories(dir_ / "got/files");

@@ -3,6 +3,7 @@
 
 usage: tsa_server.py FOLDER      with tsa.cnf (section t), tsa.pem and tsa.key in it; prints "listening on PORT"
 The path of the URL chooses: /good, /good-after/N/NAME (fails N times before), or one of MISBEHAVIOURS."""
+import base64
 import http.server
 import os
 import subprocess
@@ -63,6 +64,8 @@ class Authority(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         query = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        if self.path == "/legacy":
+            return self.do_legacy(query)
         if self.headers.get("Content-Type") != "application/timestamp-query":
             return self.answer(b"what is this?", 415, "text/plain")
         name, *rest = self.path.strip("/").split("/")
@@ -75,6 +78,18 @@ class Authority(http.server.BaseHTTPRequestHandler):
 
     def do_good(self, query):
         self.answer(reply_to(query))
+
+    def do_legacy(self, query):
+        """SignTool's /t, before RFC 3161: base64 of { OID, { data, [0] signature } }, answered with a PKCS#7 over those octets."""
+        signature = base64.b64decode(query)[-384:]   # the query ends with it; RSA-3072
+        with lock, tempfile.TemporaryDirectory() as scratch:
+            data, signed = os.path.join(scratch, "d"), os.path.join(scratch, "s")
+            with open(data, "wb") as f:
+                f.write(signature)
+            openssl("smime", "-sign", "-binary", "-nodetach", "-nosmimecap", "-md", "sha256", "-outform", "DER", "-in", data, "-signer",
+                    os.path.join(FOLDER, "tsa.pem"), "-inkey", os.path.join(FOLDER, "tsa.key"), "-out", signed)
+            with open(signed, "rb") as f:
+                self.answer(base64.b64encode(f.read()), content_type="application/octet-stream")
 
     def do_parameters(self, query):   # a content type may have some
         self.answer(reply_to(query), content_type="Application/Timestamp-Reply; charset=binary")

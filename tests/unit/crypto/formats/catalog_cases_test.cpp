@@ -230,7 +230,7 @@ TEST_F(CatalogCase, N34TwoSignersNoSignersVersion3AndWrappedContent) {
                     signers.push_back(signers.at(0));
                     return der::element(der::kSet, joined(signers));
                   })), "signature.malformed"));
-  EXPECT_TRUE(has(verdict(edited(good, kSigners, [](ByteView) { return der::element(der::kSet, {}); })), "catalog.not-signed"));
+  EXPECT_TRUE(has(verdict(edited(good, kSigners, [](ByteView) { return der::element(der::kSet, ByteView()); })), "catalog.not-signed"));
   EXPECT_FALSE(verdict(unsigned_catalog(ctl())).valid());
   const Bytes version3 = edited(good, {1, 0, 0}, [](ByteView) { return der::integer(3); });
   const auto refused = Catalog::parse(version3);
