@@ -16,7 +16,7 @@ class Bus : public Custody {
  protected:
   Bus() {
     { const QuorumKey made = key_of_three(); }
-    device.reset();
+    close();
   }
   struct Outcome {
     bool opened = false;
@@ -43,7 +43,8 @@ class Bus : public Custody {
     return outcome;
   }
   Result<Bytes> ask(Device& tapped) {
-    auto key = TRY(QuorumKey::load(tapped, blob, three));
+    const FirmwareGate gate = TRY(FirmwareGate::load(tapped, world.map(), *approved_firmware));
+    auto key = TRY(QuorumKey::load(tapped, gate, 0, blob, three));
     const std::vector<crypto::Digest> digests = {driver};
     std::vector<Approval> given;
     for (const unsigned i : {2U, 0U}) {
