@@ -62,7 +62,13 @@ Result<Profile> parse_profile(const toml::table& table) {
   Profile profile;
   profile.name = TRY(name_at(table, "[[profile]]", "name"));
   const std::string where = fmt::format("profile \"{}\"", profile.name);
-  TRY(expect_only(table, where, {"name", "key_class", "operations", "submitters"}));
+  TRY(expect_only(table, where, {"name", "key_class", "operations", "submitters", "description", "url"}));
+  for (const auto& [key, text] : {std::pair("description", &profile.description), {"url", &profile.url}})
+    if (table.contains(key)) *text = TRY(text_at(table, where, key));
+  if (std::any_of(profile.url.begin(), profile.url.end(), [](char c) { return c <= ' ' || c > '~'; }))
+    return fail(Errc::malformed, fmt::format("{}: url: printable ASCII wanted", where));
+  if (std::max(profile.description.size(), profile.url.size()) > base::limits::kAttributeTextBytes)
+    return fail(Errc::too_large, fmt::format("{}: description and url have at most {} bytes", where, base::limits::kAttributeTextBytes));
   profile.key_class = TRY(name_at(table, where, "key_class"));
   profile.submitters = TRY(list_at(table, where, "submitters"));
   for (const std::string& submitter : profile.submitters)
@@ -111,6 +117,7 @@ crypto::Digest profile_digest(const Profile& profile, const std::vector<crypto::
   text.put_counted({});
   for (const std::string& submitter : profile.submitters) text.put_counted(base::as_bytes(submitter));
   text.put_counted({});
+  text.put_counted(base::as_bytes(profile.description)).put_counted(base::as_bytes(profile.url));
   for (const crypto::Certificate& certificate : chain) text.put_counted(certificate.fingerprint().bytes());
   return crypto::sha256(text.bytes());
 }

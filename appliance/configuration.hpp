@@ -11,6 +11,8 @@
 //   key_class = "release"
 //   operations = ["embed", "catalog"]
 //   submitters = ["build-1"]
+//   description = "Example driver"    # in every signature (SpcSpOpusInfo); may be left out
+//   url = "https://example.com"       # the same
 #pragma once
 
 #include <string>
@@ -31,6 +33,7 @@ struct Profile {
   std::string key_class;
   std::vector<wire::Operation> operations;
   std::vector<std::string> submitters;
+  std::string description, url;   // in every signature; empty for none
 };
 
 // What decides how a request is signed, as one value: the profile's settings and the certificate chain. It is part of the

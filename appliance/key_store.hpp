@@ -34,7 +34,7 @@ struct KeyClass {
   // Errc::not_found, saying how to get one, until a chain was installed.
   base::Result<crypto::SigningIdentity> identity() const;
   std::vector<crypto::Certificate> chain;   // leaf first; may be empty
-  tpm::Attestation birth;                   // by the identity key
+  tpm::Attestation birth{};                 // by the identity key
 };
 
 struct StoredReceiptKey {
@@ -43,7 +43,7 @@ struct StoredReceiptKey {
 
   tpm::KeyBlob blob;
   crypto::PublicKey public_key;
-  tpm::Attestation birth;
+  tpm::Attestation birth{};
 };
 
 base::Result<void> install_chain(const Layout& layout, const std::string& key_class, std::string_view pem);

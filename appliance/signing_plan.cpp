@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "crypto/base/limits.hpp"
-#include "crypto/formats/authenticode.hpp"
 #include "crypto/formats/catalog.hpp"
 #include "crypto/package/catalog_content.hpp"
 #include "usb/files/file_source.hpp"
@@ -77,17 +76,6 @@ bool has(const std::vector<wire::Operation>& operations, wire::Operation wanted)
   return std::find(operations.begin(), operations.end(), wanted) != operations.end();
 }
 
-// The signature is over the file as it was measured before the approval; the spool may have changed since.
-Result<void> expect_what_was_approved(const std::filesystem::path& file, const formats::PeMeasurement& measured) {
-  constexpr DigestAlgorithm kWanted[] = {DigestAlgorithm::sha256};
-  const usb::FileSource source = TRY(usb::FileSource::open(file));
-  const formats::PeImage image = TRY(formats::PeImage::parse(source));
-  const formats::PeMeasurement there = TRY(image.measure(source, kWanted));
-  if (there.digest(DigestAlgorithm::sha256) != measured.digest(DigestAlgorithm::sha256))
-    return fail(Errc::mismatch, "the spooled file was changed after it was approved");
-  return {};
-}
-
 using PlannedCatalogs = std::vector<const package::PlannedCatalog*>;
 
 bool is_made_anew(const PlannedCatalogs& catalogs, const std::string& path) {
@@ -112,7 +100,7 @@ Result<void> expect_catalog_paths(const PlannedCatalogs& catalogs, const wire::R
 
 Result<SigningPlan> SigningPlan::make(const SpooledRequest& spooled, const package::Inspection& inspection,
                                       const KeyClass& key_class, const crypto::SigningIdentity& identity,
-                                      const crypto::Digest& profile) {
+                                      const crypto::Digest& profile, const cms::SignedAttributes& attributes) {
   const wire::Request& request = spooled.request;
   PlannedCatalogs catalogs;
   if (has(request.operations, wire::Operation::catalog))
@@ -132,32 +120,38 @@ Result<SigningPlan> SigningPlan::make(const SpooledRequest& spooled, const packa
   plan.set_.key_name = key_class.key_name;
   plan.set_.profile_sha256 = profile;
   const auto add = [&](Item item) {
-    plan.set_.items.push_back({item.path, std::string(transparency::kPrimarySlot), item.data.to_be_signed()});
+    plan.set_.items.push_back({item.path, std::string(item.embedding ? item.embedding->slot() : transparency::kPrimarySlot),
+                               item.data.to_be_signed()});
     plan.items_.push_back(std::move(item));
   };
 
+  const EmbedRules rules = EmbedRules::of(request.operations);
   for (const wire::FileEntry& entry : request.files) {
     if (is_made_anew(catalogs, entry.path)) continue;
-    MeasuredFile& file = measured.at(entry.path);
-    const bool is_signed = file.image && file.image->is_signed();
-    if (!file.image || is_signed || !has(request.operations, wire::Operation::embed)) {
+    const MeasuredFile& file = measured.at(entry.path);
+    Embedding::Found found = TRY(base::within(entry.path, Embedding::find(spooled.file(entry.path), file.image, file.measurement, rules)));
+    if (!found.embedding) {
       plan.copied_.push_back(
-          {entry.path, is_signed ? OutputOperation::already_signed : OutputOperation::unchanged, entry.sha256});
+          {entry.path, found.is_signed ? OutputOperation::already_signed : OutputOperation::unchanged, entry.sha256});
       continue;
     }
+    // A PE file has the same digest with and without signatures, which a catalog's digest of a cabinet has not.
+    if (found.embedding->is_cabinet() && members.contains(entry.path))
+      return fail(Errc::refused, fmt::format("{}: a catalog of the same request lists this cabinet as it is; signing it would change it",
+                                             entry.path));
     cms::UnsignedData data = TRY(base::within(
-        entry.path, cms::UnsignedData::prepare(formats::pe_content(file.digests->sha256), {}, identity)));
-    add({entry.path, std::move(data), file.image, file.measurement});
+        entry.path, cms::UnsignedData::prepare(found.embedding->content(), attributes, identity)));
+    add({entry.path, std::move(data), std::move(found.embedding)});
   }
 
   TRY(expect_catalog_paths(catalogs, request));
   for (const package::PlannedCatalog* planned : catalogs) {
     base::Bytes list = TRY(base::within(planned->path, encode_catalog(*planned, spooled, measured)));
     cms::UnsignedData data = TRY(base::within(
-        planned->path, cms::UnsignedData::prepare({der::oids::kCertificateTrustList, std::move(list)}, {}, identity)));
-    add({planned->path, std::move(data), {}, {}});
+        planned->path, cms::UnsignedData::prepare({der::oids::kCertificateTrustList, std::move(list)}, attributes, identity)));
+    add({planned->path, std::move(data), {}});
   }
-  if (plan.items_.empty()) return fail(Errc::refused, "there is nothing to sign: every PE file is signed already, and no catalog was asked for");
+  if (plan.items_.empty()) return fail(Errc::refused, "there is nothing to sign: every file that the operations are about is signed already, and no catalog was asked for");
   if (plan.items_.size() > base::limits::kSigningSet)
     return fail(Errc::too_large, fmt::format("{} signatures in one request, at most {}: split it, or sign the catalog only",
                                              plan.items_.size(), base::limits::kSigningSet));
@@ -172,17 +166,13 @@ std::vector<crypto::Digest> SigningPlan::digests() const {
 
 Result<void> SigningPlan::write_item(const SpooledRequest& spooled, const Item& item, base::ByteView signed_data,
                                      const std::filesystem::path& to, std::vector<transparency::OutputFile>& outputs) {
-  if (!item.image) {
+  if (!item.embedding) {
     const crypto::Digest written = TRY(usb::write_file(to, signed_data));
     outputs.push_back({item.path, written, OutputOperation::catalog_signed});
     return {};
   }
-  const usb::FileSource source = TRY(usb::FileSource::open(spooled.file(item.path)));
-  usb::FileWriter writer = TRY(usb::FileWriter::create(to));
-  TRY(base::within(item.path, formats::write_signed(source, *item.image, *item.measurement, signed_data, writer)));
-  const crypto::Digest written = TRY(writer.commit());
-  TRY(base::within(item.path, expect_what_was_approved(to, *item.measurement)));
-  outputs.push_back({item.path, written, OutputOperation::embedded});
+  const crypto::Digest written = TRY(base::within(item.path, item.embedding->write(spooled.file(item.path), signed_data, to)));
+  outputs.push_back({item.path, written, item.embedding->operation()});
   return {};
 }
 

@@ -9,11 +9,11 @@
 #include <string>
 #include <vector>
 
+#include "appliance/embedding.hpp"
 #include "appliance/key_store.hpp"
 #include "appliance/spooled_request.hpp"
 #include "crypto/base/result.hpp"
 #include "crypto/cms/signed_data.hpp"
-#include "crypto/formats/pe_image.hpp"
 #include "crypto/package/inspection.hpp"
 #include "crypto/transparency/receipt.hpp"
 #include "crypto/transparency/signing_set.hpp"
@@ -27,7 +27,7 @@ class SigningPlan {
   // The order is the order of signing: embedded signatures by path, then catalogs by path.
   static base::Result<SigningPlan> make(const SpooledRequest& spooled, const package::Inspection& inspection,
                                         const KeyClass& key_class, const crypto::SigningIdentity& identity,
-                                        const crypto::Digest& profile);
+                                        const crypto::Digest& profile, const cms::SignedAttributes& attributes = {});
 
   const transparency::SigningSet& set() const { return set_; }
   std::vector<crypto::Digest> digests() const;
@@ -42,9 +42,7 @@ class SigningPlan {
   struct Item {
     std::string path;
     cms::UnsignedData data;
-    // A PE that gets its signature embedded; without them it is a catalog.
-    std::optional<formats::PeImage> image;
-    std::optional<formats::PeMeasurement> measurement;
+    std::optional<Embedding> embedding;   // of a file that holds its signature; without it this is a catalog
   };
   struct Copied {
     std::string path;

@@ -230,7 +230,7 @@ Result<Workflow::Prepared> Workflow::prepare(const std::string& id, package::Ins
   TRY(identity.expect_valid_at(log_.now()));
   SigningPlan plan =
       TRY(SigningPlan::make(spooled, inspection, key_class, identity,
-                                         profile_digest(*profile, identity.chain())));
+                                         profile_digest(*profile, identity.chain()), {profile->description, profile->url}));
   return Prepared{std::move(spooled), std::move(inspection), std::move(key_class), std::move(identity), std::move(plan)};
 }
 

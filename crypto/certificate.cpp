@@ -90,22 +90,26 @@ Result<NameText> name_text(ByteView name_der) {
 struct Extensions {
   bool code_signing = false;
   bool time_stamping = false;
+  bool time_stamping_only = false;
   bool any_use = false;
   bool has_extended_key_usage = false;
   bool digital_signature = true;
   bool is_ca = false;
 };
 
-Result<void> read_extended_key_usage(ByteView value, Extensions& found) {
+Result<void> read_extended_key_usage(ByteView value, bool is_critical, Extensions& found) {
   found.has_extended_key_usage = true;
+  std::size_t purpose_count = 0;
   Reader outer(value);
   Reader purposes = TRY(outer.expect_inside(der::kSequence));
   while (!purposes.at_end()) {
     const ByteView purpose = TRY(purposes.expect_any_oid());
+    ++purpose_count;
     if (purpose == oids::kEkuCodeSigning) found.code_signing = true;
     if (purpose == oids::kEkuTimeStamping) found.time_stamping = true;
     if (purpose == kAnyExtendedKeyUsage) found.any_use = true;
   }
+  found.time_stamping_only = is_critical && found.time_stamping && purpose_count == 1;
   return {};
 }
 
@@ -126,9 +130,10 @@ Result<Extensions> read_extensions(ByteView der) {
   while (!list.at_end()) {
     Reader extension = TRY(list.expect_inside(der::kSequence));
     const ByteView id = TRY(extension.expect_any_oid());
-    TRY(extension.match(der::kBoolean));
+    const auto critical = TRY(extension.match(der::kBoolean));
+    const bool is_critical = critical && critical->value.size() == 1 && critical->value[0] != 0;
     const ByteView value = TRY(extension.expect(der::kOctetString));
-    if (id == oids::kExtendedKeyUsage) TRY(read_extended_key_usage(value, found));
+    if (id == oids::kExtendedKeyUsage) TRY(read_extended_key_usage(value, is_critical, found));
     if (id == kBasicConstraints) TRY(read_basic_constraints(value, found));
     if (id == oids::kKeyUsage) {
       Reader usage(value);
@@ -168,6 +173,8 @@ void judge_path(ChainVerdict& verdict, base::Time time, CertificateUse use) {
   const Certificate& leaf = verdict.path.front();
   const std::string_view use_name = use == CertificateUse::code_signing ? "code signing" : "time stamping";
   if (!allows(leaf)) report(Kind::use, leaf, fmt::format("extended key usage does not list {}", use_name));
+  else if (use == CertificateUse::time_stamping && !leaf.is_for_time_stamping_only())
+    report(Kind::use, leaf, "extended key usage is not critical, or allows more than time stamping");
   if (!leaf.allows_digital_signature()) report(Kind::use, leaf, "key usage does not allow digital signatures");
   // Windows takes extended key usage of an intermediate certificate as a limit on what is below it.
   for (std::size_t i = 1; i + 1 < verdict.path.size(); ++i) {
@@ -205,6 +212,7 @@ Result<Certificate> Certificate::parse(ByteView der) {
   parsed.not_after_ = TRY(base::within("certificate validity", time_of(crt.valid_to)));
   parsed.code_signing_ = extensions.code_signing;
   parsed.time_stamping_ = extensions.time_stamping;
+  parsed.time_stamping_only_ = extensions.time_stamping_only;
   parsed.any_use_ = extensions.any_use;
   parsed.has_extended_key_usage_ = extensions.has_extended_key_usage;
   parsed.digital_signature_ = extensions.digital_signature;

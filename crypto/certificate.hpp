@@ -40,6 +40,8 @@ class Certificate {
   // Whether extendedKeyUsage is present and lists code signing (or time stamping).
   bool allows_code_signing() const { return code_signing_; }
   bool allows_time_stamping() const { return time_stamping_; }
+  // RFC 3161 section 2.3: an authority's certificate has extendedKeyUsage critical, with time stamping and nothing else.
+  bool is_for_time_stamping_only() const { return time_stamping_only_; }
   bool allows_any_use() const { return any_use_; }  // anyExtendedKeyUsage; counts for issuers only
   bool has_extended_key_usage() const { return has_extended_key_usage_; }
   // keyUsage is absent, or has digitalSignature.
@@ -63,6 +65,7 @@ class Certificate {
   base::Time not_after_{};
   bool code_signing_ = false;
   bool time_stamping_ = false;
+  bool time_stamping_only_ = false;
   bool any_use_ = false;
   bool has_extended_key_usage_ = false;
   bool digital_signature_ = true;

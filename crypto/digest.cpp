@@ -10,6 +10,7 @@
 
 #include "crypto/base/byte_writer.hpp"
 #include "crypto/base/secret_bytes.hpp"
+#include "crypto/base/sha1_blocks.hpp"
 #include "crypto/base/sha256_blocks.hpp"
 #include "crypto/base/text.hpp"
 
@@ -66,29 +67,33 @@ std::string Digest::hex() const {
 
 namespace {
 
+constexpr base::Sha1State kSha1Start = {0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0};  // FIPS 180-4, 5.3.1
 constexpr base::Sha256State kSha256Start = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
-                                            0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};  // FIPS 180-4, 5.3.3
+                                            0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};  // 5.3.3
 
 // What FIPS 180-4 section 5.1.1 appends to a message: a one bit, zeros, and the length in bits.
-Bytes sha256_padding(std::uint64_t length) {
+Bytes sha_padding(std::uint64_t length) {
   base::ByteWriter padding;
   padding.u8(0x80).zeros(static_cast<std::size_t>((119 - length % 64) % 64)).u64be(length * 8);
   return std::move(padding).bytes();
 }
 
-Bytes sha256_octets(const base::Sha256State& state) {
-  base::ByteWriter digest;
-  for (const std::uint32_t word : state) digest.u32be(word);
-  return std::move(digest).bytes();
+template <std::size_t kWords>
+std::array<std::uint8_t, 4 * kWords> octets(const std::array<std::uint32_t, kWords>& state) {
+  std::array<std::uint8_t, 4 * kWords> digest{};
+  for (std::size_t i = 0; i < digest.size(); ++i)
+    digest[i] = static_cast<std::uint8_t>(state[i / 4] >> (24 - 8 * (i % 4)));
+  return digest;
 }
 
-// SHA-256 with the processor's SHA instructions: mbedTLS 2.28 does not use them on x86.
-class FastSha256 {
+// SHA-1 or SHA-256 with the processor's SHA instructions: mbedTLS 2.28 does not use them on x86.
+template <class State, const State& kStart, void (*kBlocks)(State&, ByteView)>
+class FastSha {
  public:
-  FastSha256() = default;
-  FastSha256(const FastSha256&) = delete;
-  FastSha256& operator=(const FastSha256&) = delete;
-  ~FastSha256() { base::wipe(block_); }  // as mbedTLS does: the input may have been secret
+  FastSha() = default;
+  FastSha(const FastSha&) = delete;
+  FastSha& operator=(const FastSha&) = delete;
+  ~FastSha() { base::wipe(block_); }  // as mbedTLS does: the input may have been secret
   void update(ByteView bytes) {
     length_ += bytes.size();
     if (filled_ > 0) {
@@ -97,41 +102,48 @@ class FastSha256 {
       filled_ += count;
       bytes = bytes.subspan(count);
       if (filled_ < block_.size()) return;
-      base::sha256_blocks(state_, block_);
+      kBlocks(state_, block_);
     }
     const std::size_t whole = bytes.size() / block_.size() * block_.size();
-    if (whole > 0) base::sha256_blocks(state_, bytes.first(whole));
+    if (whole > 0) kBlocks(state_, bytes.first(whole));
     const ByteView rest = bytes.subspan(whole);
     std::copy(rest.begin(), rest.end(), block_.begin());
     filled_ = rest.size();
   }
-  Bytes finish() {
-    update(sha256_padding(length_));
-    return sha256_octets(state_);
+  auto finish() {
+    update(sha_padding(length_));
+    return octets(state_);
   }
 
  private:
-  base::Sha256State state_ = kSha256Start;
+  State state_ = kStart;
   std::array<std::uint8_t, 64> block_{};
   std::size_t filled_ = 0;  // bytes of block_ that wait for the rest
   std::uint64_t length_ = 0;
 };
+using FastSha1 = FastSha<base::Sha1State, kSha1Start, base::sha1_blocks>;
+using FastSha256 = FastSha<base::Sha256State, kSha256Start, base::sha256_blocks>;
 
 }  // namespace
 
 struct Hasher::Context {
   DigestAlgorithm algorithm{};
-  std::variant<mbedtls_sha1_context, mbedtls_sha256_context, mbedtls_sha512_context, FastSha256> state;
+  std::variant<mbedtls_sha1_context, mbedtls_sha256_context, mbedtls_sha512_context, FastSha1, FastSha256> state;
 
   Context(DigestAlgorithm wanted, HashPath path) : algorithm(wanted) {
     int error = 0;
+    const bool is_fast = path == HashPath::fastest && base::has_sha256_instructions();
     switch (algorithm) {
       case DigestAlgorithm::sha1:
+        if (is_fast) {
+          state.emplace<FastSha1>();
+          break;
+        }
         mbedtls_sha1_init(&state.emplace<mbedtls_sha1_context>());
         error = COLDSEAL_MBEDTLS_RET(mbedtls_sha1_starts)(&std::get<mbedtls_sha1_context>(state));
         break;
       case DigestAlgorithm::sha256:
-        if (path == HashPath::fastest && base::has_sha256_instructions()) {
+        if (is_fast) {
           state.emplace<FastSha256>();
           break;
         }
@@ -165,6 +177,8 @@ Hasher& Hasher::update(ByteView bytes) {
   int error = 0;
   if (auto* fast = std::get_if<FastSha256>(&context_->state))
     fast->update(bytes);
+  else if (auto* fast_sha1 = std::get_if<FastSha1>(&context_->state))
+    fast_sha1->update(bytes);
   else if (auto* sha1 = std::get_if<mbedtls_sha1_context>(&context_->state))
     error = COLDSEAL_MBEDTLS_RET(mbedtls_sha1_update)(sha1, bytes.data(), bytes.size());
   else if (auto* sha256 = std::get_if<mbedtls_sha256_context>(&context_->state))
@@ -182,6 +196,8 @@ Digest Hasher::finish() && {
   int error = 0;
   if (auto* fast = std::get_if<FastSha256>(&context_->state))
     std::ranges::copy(fast->finish(), digest.bytes_.begin());
+  else if (auto* fast_sha1 = std::get_if<FastSha1>(&context_->state))
+    std::ranges::copy(fast_sha1->finish(), digest.bytes_.begin());
   else if (auto* sha1 = std::get_if<mbedtls_sha1_context>(&context_->state))
     error = COLDSEAL_MBEDTLS_RET(mbedtls_sha1_finish)(sha1, digest.bytes_.data());
   else if (auto* sha256 = std::get_if<mbedtls_sha256_context>(&context_->state))
@@ -215,15 +231,17 @@ std::array<Digest, 2> sha256_of_two(ByteView a, ByteView b, HashPath path) {
   base::Sha256State state_b = kSha256Start;
   const std::size_t whole = a.size() / 64 * 64;
   base::sha256_blocks_of_two(state_a, a.first(whole), state_b, b.first(whole));
-  const Bytes padding = sha256_padding(a.size());
-  const auto last = [&](ByteView message) {
-    Bytes rest = base::to_bytes(message.subspan(whole));
-    base::append(rest, padding);
-    return rest;
+  const Bytes padding = sha_padding(a.size());
+  const std::size_t rest = a.size() - whole;
+  std::array<std::uint8_t, 128> end_a{};
+  std::array<std::uint8_t, 128> end_b{};
+  const auto fill = [&](std::array<std::uint8_t, 128>& end, ByteView message) {
+    std::ranges::copy(padding, std::ranges::copy(message.subspan(whole), end.begin()).out);
+    return ByteView(end).first(rest + padding.size());
   };
-  base::sha256_blocks_of_two(state_a, last(a), state_b, last(b));
+  base::sha256_blocks_of_two(state_a, fill(end_a, a), state_b, fill(end_b, b));
   const auto digest = [](const base::Sha256State& state) {
-    return *Digest::from_bytes(DigestAlgorithm::sha256, sha256_octets(state));
+    return *Digest::from_bytes(DigestAlgorithm::sha256, octets(state));
   };
   return {digest(state_a), digest(state_b)};
 }

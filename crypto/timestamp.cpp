@@ -16,6 +16,8 @@ using base::Errc;
 using base::fail;
 
 constexpr der::Oid kTstInfo("1.2.840.113549.1.9.16.1.4");
+constexpr der::Oid kSigningCertificate("1.2.840.113549.1.9.16.2.12");
+constexpr der::Oid kSigningCertificateV2("1.2.840.113549.1.9.16.2.47");
 
 // MessageImprint { hashAlgorithm AlgorithmIdentifier, hashedMessage OCTET STRING }.
 Result<Digest> read_imprint(der::Reader& in) {
@@ -39,15 +41,64 @@ Result<base::Time> time_of(ByteView octets) {
                                                          text.substr(10, 2) + ":" + text.substr(12, 2) + "Z"));
 }
 
+// SigningCertificate { SEQUENCE OF ESSCertID { certHash OCTET STRING (SHA-1), ... }, ... }, RFC 2634 section 5.4; V2 has
+// hashAlgorithm AlgorithmIdentifier DEFAULT sha256 before it (RFC 5035 section 3). The first names the signer.
+Result<void> expect_named(const cms::SignerInfo& signer, const Certificate& certificate) {
+  const cms::Attribute* attribute = signer.signed_attribute(kSigningCertificateV2);
+  const bool is_v2 = attribute != nullptr;
+  if (!is_v2) attribute = signer.signed_attribute(kSigningCertificate);
+  if (attribute == nullptr || attribute->values.size() != 1)
+    return fail(Errc::mismatch, "timestamp token does not name its signer's certificate");
+  der::Reader outer(attribute->values.front());
+  der::Reader in = TRY(outer.expect_inside(der::kSequence));
+  der::Reader list = TRY(in.expect_inside(der::kSequence));
+  der::Reader first = TRY(list.expect_inside(der::kSequence));
+  DigestAlgorithm algorithm = is_v2 ? DigestAlgorithm::sha256 : DigestAlgorithm::sha1;
+  if (is_v2 && !first.rest().empty() && first.rest().front() == der::kSequence)
+    algorithm = TRY(first.expect_digest_algorithm());
+  const ByteView hash = TRY(first.expect(der::kOctetString));
+  if (!std::ranges::equal(hash, digest_of(algorithm, certificate.der()).bytes()))
+    return fail(Errc::mismatch, "timestamp token names another certificate than its signer's");
+  return {};
+}
+
 }  // namespace
 
-Bytes timestamp_query(const Digest& imprint, ByteView nonce) {
+Bytes timestamp_query(const Digest& imprint, ByteView nonce, ByteView policy) {
   std::vector<Bytes> parts = {
       der::integer(1), der::sequence({der::algorithm(imprint.algorithm()), der::octet_string(imprint.bytes())})};
+  if (!policy.empty()) parts.push_back(der::element(der::kOid, policy));
   if (!nonce.empty()) parts.push_back(der::integer_from_octets(nonce));
   const std::uint8_t yes[] = {0xFF};
   parts.push_back(der::element(der::kBoolean, yes));   // certReq
   return der::sequence(parts);
+}
+
+Result<Bytes> policy_from_text(std::string_view dotted) {
+  const auto wrong = [&] { return fail(Errc::malformed, base::printable(dotted) + ": an OID such as 1.3.6.1.4.1 wanted"); };
+  std::vector<std::uint64_t> arcs(1);
+  bool is_empty = true;
+  for (const char c : dotted) {
+    if (c == '.' && !is_empty && arcs.size() < 32) {
+      arcs.push_back(0);
+      is_empty = true;
+    } else if (c >= '0' && c <= '9' && arcs.back() < (1ULL << 56)) {
+      arcs.back() = arcs.back() * 10 + static_cast<std::uint64_t>(c - '0');
+      is_empty = false;
+    } else {
+      return wrong();
+    }
+  }
+  if (is_empty || arcs.size() < 2 || arcs[0] > 2 || (arcs[0] < 2 && arcs[1] > 39)) return wrong();
+  Bytes octets;
+  arcs[1] += arcs[0] * 40;
+  for (std::size_t i = 1; i < arcs.size(); ++i) {   // X.690 section 8.19: groups of seven bits, the last without the top bit
+    Bytes groups = {static_cast<std::uint8_t>(arcs[i] & 0x7F)};
+    for (std::uint64_t rest = arcs[i] >> 7; rest != 0; rest >>= 7)
+      groups.insert(groups.begin(), static_cast<std::uint8_t>(0x80 | (rest & 0x7F)));
+    base::append(octets, groups);
+  }
+  return octets;
 }
 
 Result<TimestampQuery> TimestampQuery::parse(ByteView der) {
@@ -58,11 +109,12 @@ Result<TimestampQuery> TimestampQuery::parse(ByteView der) {
   const std::uint64_t version = TRY(in.expect_unsigned());
   if (version != 1) return fail(Errc::unsupported, fmt::format("timestamp query of version {}, 1 wanted", version));
   const Digest imprint = TRY(read_imprint(in));
-  TRY(in.match(der::kOid));
+  const auto policy = TRY(in.match(der::kOid));
   const auto nonce = TRY(in.match(der::kInteger));
   TRY(in.match(der::kBoolean));
   TRY(in.expect_end());
-  return TimestampQuery{imprint, nonce ? base::to_bytes(nonce->value) : Bytes()};
+  return TimestampQuery{imprint, nonce ? base::to_bytes(nonce->value) : Bytes(),
+                        policy ? base::to_bytes(policy->value) : Bytes()};
 }
 
 // TimeStampResp { PKIStatusInfo { status, statusString SEQUENCE OF UTF8String OPTIONAL, failInfo OPTIONAL }, token }.
@@ -124,6 +176,9 @@ Result<void> TimestampToken::expect_answers(const TimestampQuery& query) const {
                                             digest_name(query.imprint.algorithm()), query.imprint.hex()));
   if (nonce_ != query.nonce)
     return fail(Errc::mismatch, fmt::format("timestamp has nonce {}, {} was sent", base::hex(nonce_), base::hex(query.nonce)));
+  if (!query.policy.empty() && policy_ != query.policy)
+    return fail(Errc::mismatch, fmt::format("timestamp is under policy {}, {} was asked for", der::dotted(policy_),
+                                            der::dotted(query.policy)));
   return {};
 }
 
@@ -135,6 +190,7 @@ Result<Certificate> TimestampToken::signer() const {
   TRY(data.expect_content_type(signer));
   TRY(data.expect_message_digest(signer));
   TRY(data.expect_signature(signer, key));
+  TRY(expect_named(signer, certificate));
   return certificate;
 }
 
@@ -147,6 +203,17 @@ Result<ChainVerdict> TimestampToken::chain(const std::vector<Certificate>& roots
     if (certificate && !(*certificate == leaf)) others.push_back(std::move(*certificate));
   }
   return verify_chain(leaf, others, roots, time_, CertificateUse::time_stamping);
+}
+
+Result<Bytes> token_answering(ByteView reply_der, const TimestampQuery& query, const std::vector<Certificate>& roots) {
+  Bytes der = TRY(token_of_reply(reply_der));
+  const TimestampToken token = TRY(TimestampToken::parse(der));
+  TRY(token.expect_answers(query));
+  const ChainVerdict chain = TRY(base::within("timestamp token", token.chain(roots)));
+  for (const ChainProblem& problem : chain.problems)
+    if (!roots.empty() || problem.kind != ChainProblem::Kind::untrusted)
+      return fail(Errc::refused, "the timestamp authority cannot be relied on: " + problem.text);
+  return der;
 }
 
 }  // namespace crypto

@@ -5,8 +5,8 @@
 
 namespace host_tool {
 
-void add_catalog_create(CLI::App& catalog, Run& run, base::Time now);
-void add_catalog_show(CLI::App& catalog, Run& run, base::Time now);
-void add_catalog_diff(CLI::App& catalog, Run& run);
+void add_catalog_create(base::Command& catalog, Run& run, base::Time now);
+void add_catalog_show(base::Command& catalog, Run& run, base::Time now);
+void add_catalog_diff(base::Command& catalog, Run& run);
 
 }  // namespace host_tool

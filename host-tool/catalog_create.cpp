@@ -1,7 +1,6 @@
 // coldseal catalog create: catalogs as Inf2Cat makes them from a package's INFs, and as MakeCat makes them from a CDF.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <atomic>
 #include <ctime>
@@ -11,6 +10,7 @@
 #include <optional>
 #include <thread>
 
+#include "crypto/base/command_line.hpp"
 #include "crypto/base/limits.hpp"
 #include "crypto/formats/catalog_definition.hpp"
 #include "crypto/keys/random.hpp"
@@ -131,7 +131,7 @@ class DigestCache {
 // --page-hashes, or --page-hashes=a.sys,b.sys
 Result<void> mark_page_hashes(const Options& options, std::vector<package::PlannedCatalog>& catalogs) {
   std::map<std::string, bool> named;
-  for (const std::string& name : CLI::detail::split(options.page_hashes, ',')) {
+  for (const std::string_view name : base::comma_list(options.page_hashes)) {
     if (!name.empty()) named.emplace(base::lower_ascii(name), false);
   }
   if (named.empty() && !options.all_page_hashes) return {};
@@ -272,27 +272,27 @@ Result<Exit> create(const Options& options, base::Time now) {
 
 }  // namespace
 
-void add_catalog_create(CLI::App& catalog, Run& run, base::Time now) {
-  CLI::App* const command = catalog.add_subcommand(
+void add_catalog_create(base::Command& catalog, Run& run, base::Time now) {
+  base::Command command = catalog.sub(
       "create",
       "Tests a driver package as Inf2Cat does and makes the unsigned catalogs that its INFs name; or makes one from a CDF, as\n"
       "MakeCat does. Errors found in the package stop it, and nothing is written.");
   const auto options = std::make_shared<Options>();
-  command->add_option("DIR", options->folder, "Folder of the package; with --cdf, of the files it names (else those beside it)");
-  command->add_option("--os", options->os, "Operating systems, as Inf2Cat's /os: takes them: 10_X64,Server2025_X64");
-  command->add_option("--cdf", options->cdf, "Catalog definition file instead of INFs");
-  command->add_option("-o,--output", options->output, "Folder for the catalogs; else beside their INFs, or the CDF's ResultDir");
-  command->add_option("--list-id", options->list_id, "List identifier, 32 hex digits; else a random one");
-  command->add_option("--time", options->time, "Time in the catalog (UTC): 261123162000Z, 2026-11-23T16:20:00Z or Unix seconds; else now");
-  CLI::Option* const pages = command->add_option("--page-hashes", options->page_hashes, "Page hashes for all PE files, or with =a.sys,b.sys for these");
-  pages->expected(0, 1);
-  command->add_flag("--check-only", options->check_only, "Test only, make no catalog (Inf2Cat's /nocat)");
-  command->add_flag("--allow-missing", options->allow_missing, "Leave files out that are not there, with a warning; Windows will not install them");
-  command->add_flag("--use-local-time", options->local_time, "Hold DriverVer against this machine's date, not UTC (Inf2Cat's /uselocaltime)");
-  command->add_flag("--json", options->json, "One JSON object instead of text");
-  command->footer("Examples:\n  coldseal catalog create ./mydriver --os 10_X64,10_RS5_ARM64\n  coldseal catalog create --cdf files.cdf -o out");
-  command->callback([options, pages, &run, now] {
-    options->all_page_hashes = pages->count() > 0;
+  command.option("DIR", options->folder, "Folder of the package; with --cdf, of the files it names (else those beside it)");
+  command.option("--os", options->os, "Operating systems, as Inf2Cat's /os: takes them: 10_X64,Server2025_X64");
+  command.option("--cdf", options->cdf, "Catalog definition file instead of INFs");
+  command.option("-o,--output", options->output, "Folder for the catalogs; else beside their INFs, or the CDF's ResultDir");
+  command.option("--list-id", options->list_id, "List identifier, 32 hex digits; else a random one");
+  command.option("--time", options->time, "Time in the catalog (UTC): 261123162000Z, 2026-11-23T16:20:00Z or Unix seconds; else now");
+  base::CommandOption pages = command.option("--page-hashes", options->page_hashes, "Page hashes for all PE files, or with =a.sys,b.sys for these");
+  pages.value_may_be_missing();
+  command.flag("--check-only", options->check_only, "Test only, make no catalog (Inf2Cat's /nocat)");
+  command.flag("--allow-missing", options->allow_missing, "Leave files out that are not there, with a warning; Windows will not install them");
+  command.flag("--use-local-time", options->local_time, "Hold DriverVer against this machine's date, not UTC (Inf2Cat's /uselocaltime)");
+  command.flag("--json", options->json, "One JSON object instead of text");
+  command.footer("Examples:\n  coldseal catalog create ./mydriver --os 10_X64,10_RS5_ARM64\n  coldseal catalog create --cdf files.cdf -o out");
+  command.when_chosen([options, pages, &run, now] {
+    options->all_page_hashes = pages.was_given();
     run = [options, now] { return create(*options, now); };
   });
 }

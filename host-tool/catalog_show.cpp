@@ -1,7 +1,6 @@
 // coldseal catalog show and diff: what a catalog says, and what two of them say differently.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <filesystem>
 #include <map>
@@ -9,6 +8,7 @@
 #include <optional>
 #include <set>
 
+#include "crypto/base/command_line.hpp"
 #include "crypto/base/limits.hpp"
 #include "crypto/formats/catalog.hpp"
 #include "crypto/package/verification.hpp"
@@ -198,31 +198,31 @@ Result<Exit> diff(const Options& options) {
 
 }  // namespace
 
-void add_catalog_show(CLI::App& catalog, Run& run, base::Time now) {
-  CLI::App* const command = catalog.add_subcommand("show", "Shows what a catalog says: systems, hardware ids, files, digests, and who signed it.");
+void add_catalog_show(base::Command& catalog, Run& run, base::Time now) {
+  base::Command command = catalog.sub("show", "Shows what a catalog says: systems, hardware ids, files, digests, and who signed it.");
   const auto options = std::make_shared<Options>();
-  command->add_option("FILE", options->file, "The catalog")->required();
-  command->add_option("--package", options->package, "Say of each member which file of this folder it is");
-  command->add_flag("--json", options->json, "One JSON object instead of text");
-  command->callback([options, &run, now] { run = [options, now] { return show(*options, now); }; });
+  command.option("FILE", options->file, "The catalog").required();
+  command.option("--package", options->package, "Say of each member which file of this folder it is");
+  command.flag("--json", options->json, "One JSON object instead of text");
+  command.when_chosen([options, &run, now] { run = [options, now] { return show(*options, now); }; });
 }
 
-void add_catalog_diff(CLI::App& catalog, Run& run) {
-  CLI::App* const command = catalog.add_subcommand(
+void add_catalog_diff(base::Command& catalog, Run& run) {
+  base::Command command = catalog.sub(
       "diff", "Compares what two catalogs say; list identifier, time and signatures are left out. Exit status 1 when they differ.");
   const auto options = std::make_shared<Options>();
-  command->add_option("A", options->file, "A catalog")->required();
-  command->add_option("B", options->other, "Another")->required();
-  command->add_flag("--json", options->json, "One JSON object instead of text");
-  command->callback([options, &run] { run = [options] { return diff(*options); }; });
+  command.option("A", options->file, "A catalog").required();
+  command.option("B", options->other, "Another").required();
+  command.flag("--json", options->json, "One JSON object instead of text");
+  command.when_chosen([options, &run] { run = [options] { return diff(*options); }; });
 }
 
-void add_catalog(CLI::App& app, Run& run, base::Time now) {
-  CLI::App* const catalog = app.add_subcommand("catalog", "Catalogs: made as Inf2Cat and MakeCat make them, shown, compared");
-  catalog->require_subcommand(1);
-  add_catalog_create(*catalog, run, now);
-  add_catalog_show(*catalog, run, now);
-  add_catalog_diff(*catalog, run);
+void add_catalog(base::Command& app, Run& run, base::Time now) {
+  base::Command catalog = app.sub("catalog", "Catalogs: made as Inf2Cat and MakeCat make them, shown, compared");
+  catalog.needs_sub();
+  add_catalog_create(catalog, run, now);
+  add_catalog_show(catalog, run, now);
+  add_catalog_diff(catalog, run);
 }
 
 }  // namespace host_tool

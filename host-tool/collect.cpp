@@ -1,11 +1,11 @@
 // coldseal collect: what the appliance answered, from a stick or over a serial cable.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
 
+#include "crypto/base/command_line.hpp"
 #include "host-tool/command.hpp"
 #include "host-tool/terminal.hpp"
 #include "usb/files/safe_write.hpp"
@@ -70,16 +70,16 @@ Result<Exit> collect(const Options& options) {
 
 }  // namespace
 
-void add_collect(CLI::App& app, Run& run) {
-  CLI::App* const command = app.add_subcommand(
+void add_collect(base::Command& app, Run& run) {
+  base::Command command = app.sub(
       "collect", "Copies the appliance's responses (signed files and receipts) to a folder. Verify them there.");
   const auto options = std::make_shared<Options>();
-  CLI::Option* const from = command->add_option("--from", options->from, "Where the stick is mounted");
-  command->add_option("--serial", options->device, "Serial device, such as /dev/ttyUSB0")->excludes(from);
-  command->add_option("-o,--output", options->output, "Folder for the responses; made when it is not there")->required();
-  command->add_option("ID", options->ids, "Requests to collect the responses of; all there are, if none is named");
-  command->footer("Example:\n  coldseal collect --from /media/stick -o signed");
-  command->callback([options, &run] { run = [options] { return collect(*options); }; });
+  const base::CommandOption from = command.option("--from", options->from, "Where the stick is mounted");
+  command.option("--serial", options->device, "Serial device, such as /dev/ttyUSB0").excludes(from);
+  command.option("-o,--output", options->output, "Folder for the responses; made when it is not there").required();
+  command.option("ID", options->ids, "Requests to collect the responses of; all there are, if none is named");
+  command.footer("Example:\n  coldseal collect --from /media/stick -o signed");
+  command.when_chosen([options, &run] { run = [options] { return collect(*options); }; });
 }
 
 }  // namespace host_tool

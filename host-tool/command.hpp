@@ -6,10 +6,6 @@
 #include "crypto/base/result.hpp"
 #include "crypto/base/text.hpp"
 
-namespace CLI {
-class App;
-}
-
 namespace host_tool {
 
 enum class Exit : int {
@@ -22,13 +18,15 @@ Exit exit_for(const base::Error& error);
 using Run = std::function<base::Result<Exit>()>;
 
 // now: the wall clock, read once by main().
-void add_key(CLI::App& app, Run& run);
-void add_request(CLI::App& app, Run& run, base::Time now);
-void add_send(CLI::App& app, Run& run);
-void add_collect(CLI::App& app, Run& run);
-void add_inspect(CLI::App& app, Run& run, base::Time now);
-void add_catalog(CLI::App& app, Run& run, base::Time now);
-void add_verify(CLI::App& app, Run& run, base::Time now);
-void add_signature(CLI::App& app, Run& run);
+void add_key(base::Command& app, Run& run);
+void add_request(base::Command& app, Run& run, base::Time now);
+void add_send(base::Command& app, Run& run);
+void add_collect(base::Command& app, Run& run);
+void add_inspect(base::Command& app, Run& run, base::Time now);
+void add_catalog(base::Command& app, Run& run, base::Time now);
+void add_verify(base::Command& app, Run& run, base::Time now);
+void add_signature(base::Command& app, Run& run);
+void add_verify_transcript(base::Command& app, Run& run);
+void add_timestamp(base::Command& app, Run& run);
 
 }  // namespace host_tool

@@ -1,10 +1,10 @@
 // coldseal inspect: what the appliance will say about a package, before anyone walks to it.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <memory>
 
+#include "crypto/base/command_line.hpp"
 #include "crypto/package/os_targets.hpp"
 #include "host-tool/command.hpp"
 #include "host-tool/package_folder.hpp"
@@ -41,15 +41,15 @@ Result<Exit> inspect(const Options& options, base::Time now) {
 
 }  // namespace
 
-void add_inspect(CLI::App& app, Run& run, base::Time now) {
-  CLI::App* const command = app.add_subcommand(
+void add_inspect(base::Command& app, Run& run, base::Time now) {
+  base::Command command = app.sub(
       "inspect", "Shows what is in a driver package and everything that is wrong with it, as the appliance will see it.");
   const auto options = std::make_shared<Options>();
-  command->add_option("PATH", options->path, "Folder of the package, or one file")->required();
-  command->add_option("--os", options->os, "Operating systems, as Inf2Cat's /os: takes them")->capture_default_str();
-  command->add_flag("--json", options->json, "One JSON object instead of text");
-  command->footer("Example:\n  coldseal inspect ./mydriver --os 10_X64,10_RS5_ARM64");
-  command->callback([options, &run, now] { run = [options, now] { return inspect(*options, now); }; });
+  command.option("PATH", options->path, "Folder of the package, or one file").required();
+  command.option("--os", options->os, "Operating systems, as Inf2Cat's /os: takes them").shows_default();
+  command.flag("--json", options->json, "One JSON object instead of text");
+  command.footer("Example:\n  coldseal inspect ./mydriver --os 10_X64,10_RS5_ARM64");
+  command.when_chosen([options, &run, now] { run = [options, now] { return inspect(*options, now); }; });
 }
 
 }  // namespace host_tool

@@ -2,10 +2,10 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
-#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <memory>
 
+#include "crypto/base/command_line.hpp"
 #include "crypto/base/words.hpp"
 #include "crypto/keys/submitter_key.hpp"
 #include "host-tool/command.hpp"
@@ -84,21 +84,21 @@ Result<Exit> create(const Options& options) {
 
 }  // namespace
 
-void add_key(CLI::App& app, Run& run) {
-  CLI::App* const key = app.add_subcommand("key", "Keys that sign requests");
-  key->require_subcommand(1);
-  CLI::App* const command = key->add_subcommand(
+void add_key(base::Command& app, Run& run) {
+  base::Command key = app.sub("key", "Keys that sign requests");
+  key.needs_sub();
+  base::Command command = key.sub(
       "create", "Makes a submitter's key (ECDSA P-256, PKCS#8). It signs requests only, never code.");
   const auto options = std::make_shared<Options>();
-  command->add_option("-o,--output", options->output, "File for the private key; K.pem gets K.pub.pem beside it")
-      ->required();
-  CLI::Option* const none = command->add_flag("--no-passphrase", options->no_pass_phrase,
+  command.option("-o,--output", options->output, "File for the private key; K.pem gets K.pub.pem beside it")
+      .required();
+  const base::CommandOption none = command.flag("--no-passphrase", options->no_pass_phrase,
                                               "Leave the private key unencrypted, for build machines");
-  command->add_option("--passphrase-file", options->pass_phrase_file,
+  command.option("--passphrase-file", options->pass_phrase_file,
                       "Take the pass phrase from the first line of this file instead of the terminal")
-      ->excludes(none);
-  command->footer("Example:\n  coldseal key create -o build-machine.pem");
-  command->callback([options, &run] { run = [options] { return create(*options); }; });
+      .excludes(none);
+  command.footer("Example:\n  coldseal key create -o build-machine.pem");
+  command.when_chosen([options, &run] { run = [options] { return create(*options); }; });
 }
 
 }  // namespace host_tool

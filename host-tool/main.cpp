@@ -2,10 +2,10 @@
 // and verifies it. It holds no code-signing key.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdio>
 
+#include "crypto/base/command_line.hpp"
 #include "host-tool/command.hpp"
 
 namespace host_tool {
@@ -25,12 +25,12 @@ Exit exit_for(const base::Error& error) {
 
 int main(int argc, char** argv) {
   using namespace host_tool;
-  CLI::App app(
+  base::CommandLine app(
       "Prepares Windows driver packages for signing on an offline Coldseal appliance, and verifies what comes back.\n"
       "The usual way: key create (once), inspect, request create, carry the stick, collect, verify.\n"
-      "Exit status: 0 done or valid, 1 refused or invalid, 2 wrong usage or unreadable input.");
-  app.set_version_flag("--version", "coldseal " COLDSEAL_VERSION);
-  app.require_subcommand(1);
+      "Exit status: 0 done or valid, 1 refused or invalid, 2 wrong usage or unreadable input.",
+      "coldseal", "coldseal " COLDSEAL_VERSION);
+  app.needs_sub();
   Run run;
   const base::Time now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
   add_key(app, run);
@@ -41,11 +41,9 @@ int main(int argc, char** argv) {
   add_collect(app, run);
   add_verify(app, run, now);
   add_signature(app, run);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {   // CLI11 throws, for --help and --version too
-    return app.exit(error) == 0 ? 0 : static_cast<int>(Exit::unusable);
-  }
+  add_verify_transcript(app, run);
+  add_timestamp(app, run);
+  if (const std::optional<int> status = app.parse(argc, argv)) return *status;
   const base::Result<Exit> result = run();
   if (result) return static_cast<int>(*result);
   fmt::print(stderr, "coldseal: {}\n", result.error().text());

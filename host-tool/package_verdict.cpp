@@ -38,6 +38,7 @@ void take_verdict(package::Verdict verdict, FileVerdict& file) {
   }
   file.signer = std::move(verdict.signer);
   file.approved_digest = verdict.approved_digest;
+  file.good_signatures = std::move(verdict.good_signatures);
   if (!verdict.chain.empty()) {
     file.certificate = verdict.chain.front().fingerprint();
     file.signing_key = crypto::sha256(verdict.chain.front().public_key_der());

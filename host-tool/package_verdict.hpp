@@ -24,6 +24,7 @@ struct FileVerdict {
   std::optional<crypto::Digest> certificate;   // SHA-256 of the signing certificate
   std::optional<crypto::Digest> signing_key;   // SHA-256 of its SubjectPublicKeyInfo
   std::optional<crypto::Digest> approved_digest;   // what that key signed, when the signature is good
+  std::vector<package::Verdict::GoodSignature> good_signatures;
   std::vector<std::string> vouched_by;      // paths of the catalogs that have this file as a member
 };
 

@@ -8,6 +8,7 @@
 #include "crypto/base/limits.hpp"
 #include "crypto/base/text.hpp"
 #include "crypto/transparency/dsse.hpp"
+#include "host-tool/signed_file.hpp"
 
 namespace host_tool {
 namespace {
@@ -42,21 +43,44 @@ void judge_content(const Receipt& receipt, const crypto::PublicKey& signed_by, s
         "speak with the officer; a new request is a new decision");
 }
 
+// A nested signature that is the receipt's in every way, among those that are good.
+bool has_nested(const Receipt& receipt, const crypto::Digest& approved, const FileVerdict& file) {
+  return std::any_of(file.good_signatures.begin(), file.good_signatures.end(), [&](const package::Verdict::GoodSignature& each) {
+    return each.is_nested && each.approved == approved && (!receipt.certificate || each.certificate == receipt.certificate->sha256) &&
+           (!receipt.key || each.key == receipt.key->spki_sha256);
+  });
+}
+
 // The signature in the file is by the receipt's key, over the very digest that its officers approved.
 void judge_output(const Receipt& receipt, const transparency::OutputFile& output, const FileVerdict& file,
                   std::vector<Finding>& findings) {
+  const auto& items = receipt.signing_set->items;
+  const auto approved = std::find_if(items.begin(), items.end(),
+                                     [&](const transparency::SigningItem& item) { return item.file == output.path; });
+  const auto not_approved = [&] {
+    add(findings, "receipt.not-approved", Severity::error, output.path,
+        "what its signature signs is not what the officers approved according to the receipt", "do not use this file");
+  };
+  if (output.operation == transparency::OutputOperation::appended) {   // the first signature is somebody else's
+    if (approved == items.end() || approved->slot != transparency::kNestedSlot || !has_nested(receipt, approved->digest, file))
+      not_approved();
+    return;
+  }
   if (receipt.certificate && file.certificate != receipt.certificate->sha256)
     add(findings, "receipt.other-certificate", Severity::error, output.path,
         "its signature is not by the certificate that the receipt names", "do not use this file");
   if (receipt.key && file.signing_key != receipt.key->spki_sha256)
     add(findings, "receipt.other-key-signed", Severity::error, output.path,
         "its signature is not by the key that the receipt names", "do not use this file");
-  const auto& items = receipt.signing_set->items;
-  const auto approved = std::find_if(items.begin(), items.end(),
-                                     [&](const transparency::SigningItem& item) { return item.file == output.path; });
-  if (approved == items.end() || file.approved_digest != approved->digest)
-    add(findings, "receipt.not-approved", Severity::error, output.path,
-        "what its signature signs is not what the officers approved according to the receipt", "do not use this file");
+  if (approved == items.end() || file.approved_digest != approved->digest) not_approved();
+}
+
+// Timestamps come after the receipt: without them the file is the receipt's, byte for byte.
+bool is_same_but_timestamped(const std::string& path, const base::ByteSource& source, const transparency::OutputFile& output) {
+  const auto file = SignedFile::of(source, path);
+  if (!file || file->signatures().empty()) return false;
+  const auto bare = file->digest_without_timestamps();
+  return bare && *bare == output.sha256;
 }
 
 }  // namespace
@@ -110,15 +134,13 @@ Result<void> compare_outputs(const Receipt& receipt, const PackageFolder& folder
     const crypto::Digest digest = TRY(crypto::digest_of(crypto::DigestAlgorithm::sha256, folder.source(i)));
     const transparency::OutputFile& output = *found->second;
     wanted.erase(found);
-    if (digest != output.sha256) {
+    if (digest != output.sha256 && !is_same_but_timestamped(path, folder.source(i), output)) {
       add(findings, "receipt.file-changed", Severity::error, path,
           fmt::format("its SHA-256 is {}, the receipt says {}", digest.hex(), output.sha256.hex()),
           "collect the response again");
       continue;
     }
-    const bool is_signed_now = output.operation == transparency::OutputOperation::embedded ||
-                               output.operation == transparency::OutputOperation::catalog_signed;
-    if (is_signed_now && receipt.signing_set) judge_output(receipt, output, verdict.files[i], findings);
+    if (transparency::is_signed_here(output.operation) && receipt.signing_set) judge_output(receipt, output, verdict.files[i], findings);
   }
   for (const auto& [path, output] : wanted)
     add(findings, "receipt.file-missing", Severity::error, std::string(path),

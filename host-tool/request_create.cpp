@@ -1,11 +1,11 @@
 // coldseal request create: a package and what is asked of the appliance, signed by its submitter.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <memory>
 
+#include "crypto/base/command_line.hpp"
 #include "crypto/base/limits.hpp"
 #include "crypto/base/words.hpp"
 #include "crypto/keys/pkcs8.hpp"
@@ -43,13 +43,10 @@ struct Options {
 
 Result<std::vector<wire::Operation>> operations_from_list(std::string_view list) {
   std::vector<wire::Operation> operations;
-  while (true) {
-    const std::size_t comma = list.find(',');
-    const Result<wire::Operation> operation = wire::operation_from_name(base::trim(list.substr(0, comma)));
+  for (const std::string_view name : base::comma_list(list)) {
+    const Result<wire::Operation> operation = wire::operation_from_name(base::trim(name));
     if (!operation) return fail(Errc::usage, "--operations: " + operation.error().text());
     operations.push_back(*operation);
-    if (comma == std::string_view::npos) break;
-    list.remove_prefix(comma + 1);
   }
   std::sort(operations.begin(), operations.end());
   operations.erase(std::unique(operations.begin(), operations.end()), operations.end());
@@ -159,28 +156,29 @@ Result<Exit> create(const Options& options, base::Time now) {
 
 }  // namespace
 
-void add_request(CLI::App& app, Run& run, base::Time now) {
-  CLI::App* const request = app.add_subcommand("request", "Requests for the appliance");
-  request->require_subcommand(1);
-  CLI::App* const command = request->add_subcommand(
+void add_request(base::Command& app, Run& run, base::Time now) {
+  base::Command request = app.sub("request", "Requests for the appliance");
+  request.needs_sub();
+  base::Command command = request.sub(
       "create",
       "Inspects a driver package, signs a manifest of every file in it, and writes both to a stick or a folder.\n"
       "Errors found in the package stop it, unless --force.");
   const auto options = std::make_shared<Options>();
-  command->add_option("DIR", options->folder, "Folder of the package: INF files and everything they name")->required();
-  command->add_option("--profile", options->profile, "Profile of the appliance to sign under")->required();
-  command->add_option("--os", options->os, "Operating systems, as Inf2Cat's /os: takes them: 10_X64,10_RS5_ARM64")->required();
-  command->add_option("--key", options->key, "Private key of the submitter (coldseal key create)")->required();
-  command->add_option("--passphrase-file", options->pass_phrase_file,
+  command.option("DIR", options->folder, "Folder of the package: INF files and everything they name").required();
+  command.option("--profile", options->profile, "Profile of the appliance to sign under").required();
+  command.option("--os", options->os, "Operating systems, as Inf2Cat's /os: takes them: 10_X64,10_RS5_ARM64").required();
+  command.option("--key", options->key, "Private key of the submitter (coldseal key create)").required();
+  command.option("--passphrase-file", options->pass_phrase_file,
                       "Take the key's pass phrase from the first line of this file instead of the terminal");
-  command->add_option("--operations", options->operations,
-                      "What is asked: embed (signatures into PE files), catalog (make and sign catalogs)")
-      ->capture_default_str();
-  command->add_option("--note", options->note, "What officers should know; shown on the appliance's screen");
-  command->add_option("--to", options->to, "Where the stick is mounted, or any folder that exists")->required();
-  command->add_flag("--force", options->force, "Make the request although the inspection found errors");
-  command->footer("Example:\n  coldseal request create ./mydriver --profile release --os 10_X64 --key build.pem --to /media/stick");
-  command->callback([options, &run, now] { run = [options, now] { return create(*options, now); }; });
+  command.option("--operations", options->operations,
+                      "What is asked: embed (signatures into PE files), catalog (make and sign catalogs), append (to files that are signed),\n"
+                      "cabinet (signatures into cabinets), page-hashes (in the signatures of PE files)")
+      .shows_default();
+  command.option("--note", options->note, "What officers should know; shown on the appliance's screen");
+  command.option("--to", options->to, "Where the stick is mounted, or any folder that exists").required();
+  command.flag("--force", options->force, "Make the request although the inspection found errors");
+  command.footer("Example:\n  coldseal request create ./mydriver --profile release --os 10_X64 --key build.pem --to /media/stick");
+  command.when_chosen([options, &run, now] { run = [options, now] { return create(*options, now); }; });
 }
 
 }  // namespace host_tool

@@ -1,9 +1,9 @@
 // coldseal send: requests over a serial cable.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <memory>
 
+#include "crypto/base/command_line.hpp"
 #include "host-tool/command.hpp"
 #include "host-tool/terminal.hpp"
 #include "usb/serial/transfer.hpp"
@@ -33,16 +33,16 @@ base::Result<Exit> send(const Options& options) {
 
 }  // namespace
 
-void add_send(CLI::App& app, Run& run) {
-  CLI::App* const command = app.add_subcommand(
+void add_send(base::Command& app, Run& run) {
+  base::Command command = app.sub(
       "send", "Sends requests to the appliance over a serial cable and waits until it has them on its disk.");
   const auto options = std::make_shared<Options>();
-  command->add_option("--serial", options->device, "Serial device, such as /dev/ttyUSB0")->required();
-  command->add_option("REQUEST", options->requests,
+  command.option("--serial", options->device, "Serial device, such as /dev/ttyUSB0").required();
+  command.option("REQUEST", options->requests,
                       "Request folders as `request create` wrote them: DIR/coldseal/requests/<id>")
-      ->required();
-  command->footer("Example:\n  coldseal send --serial /dev/ttyUSB0 out/coldseal/requests/*");
-  command->callback([options, &run] { run = [options] { return send(*options); }; });
+      .required();
+  command.footer("Example:\n  coldseal send --serial /dev/ttyUSB0 out/coldseal/requests/*");
+  command.when_chosen([options, &run] { run = [options] { return send(*options); }; });
 }
 
 }  // namespace host_tool

@@ -1,17 +1,16 @@
-// coldseal signature list|remove|extract|attach: the signatures inside a PE image or a catalog, without any key.
+// coldseal signature list|remove|extract|attach: the signatures inside a PE image, a cabinet or a catalog, without any key.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <memory>
 
+#include "crypto/base/command_line.hpp"
 #include "crypto/base/limits.hpp"
 #include "crypto/cms/signature_edit.hpp"
 #include "crypto/formats/authenticode.hpp"
-#include "crypto/formats/pe_image.hpp"
 #include "crypto/timestamp.hpp"
 #include "host-tool/command.hpp"
 #include "host-tool/report.hpp"
-#include "usb/files/file_source.hpp"
+#include "host-tool/signed_file.hpp"
 #include "usb/files/safe_write.hpp"
 
 namespace host_tool {
@@ -26,42 +25,8 @@ namespace oids = der::oids;
 struct Options {
   std::string file, out, signature;
   std::size_t nested = 0;   // 0: the primary signature
-  bool json = false;
+  bool append = false, as_entry = false, json = false;
 };
-
-// Where the signatures of a file are: entries of an image's table. More than one only in EFI images.
-struct SignedImage {
-  usb::FileSource source;
-  formats::PeImage image;
-  std::vector<formats::WinCertificate> table;
-};
-
-Result<SignedImage> open_image(const std::string& path) {
-  usb::FileSource source = TRY(usb::FileSource::open(path));
-  formats::PeImage image = TRY(base::within(path, formats::PeImage::parse(source)));
-  std::vector<formats::WinCertificate> table = TRY(base::within(path, image.certificates(source)));
-  return SignedImage{std::move(source), std::move(image), std::move(table)};
-}
-
-Result<const formats::WinCertificate*> first_signature(const SignedImage& signed_image) {
-  for (const formats::WinCertificate& entry : signed_image.table)
-    if (entry.type == formats::WinCertificate::kPkcsSignedData) return &entry;
-  return fail(Errc::not_found, "the image has no signature");
-}
-
-// The image anew with those signatures, none for an unsigned one; its digest must stay what it was.
-Result<void> rewrite(const SignedImage& signed_image, const std::vector<Bytes>& signatures, const std::string& out) {
-  const crypto::DigestAlgorithm wanted[] = {crypto::DigestAlgorithm::sha256};
-  const formats::PeMeasurement before = TRY(signed_image.image.measure(signed_image.source, wanted));
-  usb::FileWriter writer = TRY(usb::FileWriter::create(out));
-  TRY(formats::write_with_table(signed_image.source, signed_image.image, before, signatures, writer));
-  TRY(writer.commit());
-  const usb::FileSource written = TRY(usb::FileSource::open(out));
-  const formats::PeImage image = TRY(formats::PeImage::parse(written));
-  const formats::PeMeasurement after = TRY(image.measure(written, wanted));
-  base::require(after.digest(wanted[0]) == before.digest(wanted[0]), "editing signatures changed the image's digest");
-  return {};
-}
 
 Json about(std::string name, base::ByteView der) {
   const auto data = cms::SignedData::parse(der);
@@ -88,19 +53,21 @@ Json about(std::string name, base::ByteView der) {
   return entry;
 }
 
+void add_with_nested(base::ByteView der, const std::string& name, const std::string& nested_name, Json& all) {
+  all.push_back(about(name, der));
+  const auto nested = cms::nested_signatures(der);
+  for (std::size_t i = 0; nested && i < nested->size(); ++i)
+    all.push_back(about(fmt::format("{} {}", nested_name, i + 1), (*nested)[i]));
+}
+
 Result<Exit> list(const Options& options) {
-  const SignedImage signed_image = TRY(open_image(options.file));
+  const SignedFile file = TRY(SignedFile::open(options.file));
   Json all = Json::array();
-  for (const formats::WinCertificate& entry : signed_image.table) {
-    if (entry.type != formats::WinCertificate::kPkcsSignedData) {
-      all.push_back({{"name", fmt::format("entry of type {:#06x}", entry.type)}, {"bytes", entry.der.size()}});
-      continue;
-    }
-    all.push_back(about("primary", entry.der));
-    const auto nested = cms::nested_signatures(entry.der);
-    for (std::size_t i = 0; nested && i < nested->size(); ++i)
-      all.push_back(about(fmt::format("nested {}", i + 1), (*nested)[i]));
-  }
+  for (std::size_t i = 0; i < file.signatures().size(); ++i)
+    add_with_nested(file.signatures()[i], i == 0 ? "primary" : fmt::format("entry {}", i + 1),
+                    i == 0 ? "nested" : fmt::format("entry {}, nested", i + 1), all);
+  for (const SignedFile::OtherEntry& entry : file.other_entries())
+    all.push_back({{"name", fmt::format("entry of type {:#06x}", entry.type)}, {"bytes", entry.bytes}});
   if (options.json) {
     print_json({{"file", options.file}, {"signatures", std::move(all)}});
     return Exit::done;
@@ -115,105 +82,101 @@ Result<Exit> list(const Options& options) {
   return Exit::done;
 }
 
-// Every entry but the first signature as it is, and that one as given (nothing: left out).
-std::vector<Bytes> with_first(const SignedImage& signed_image, const formats::WinCertificate* first,
-                              std::optional<Bytes> instead) {
-  std::vector<Bytes> signatures;
-  for (const formats::WinCertificate& entry : signed_image.table) {
-    if (&entry == first) {
-      if (instead) signatures.push_back(std::move(*instead));
-    } else if (entry.type == formats::WinCertificate::kPkcsSignedData) {
-      signatures.push_back(entry.der);
-    }
-  }
+// The file's signatures, the first one as given.
+std::vector<Bytes> with_first(const SignedFile& file, Bytes first) {
+  std::vector<Bytes> signatures = file.signatures();
+  signatures.front() = std::move(first);
   return signatures;
 }
 
-Result<Exit> remove(const Options& options) {
-  const SignedImage signed_image = TRY(open_image(options.file));
-  const formats::WinCertificate* const first = TRY(first_signature(signed_image));
-  if (options.nested == 0) {   // the nested ones go with it: they live inside
-    TRY(rewrite(signed_image, {}, options.out));
-    return Exit::done;
-  }
-  std::vector<Bytes> nested = TRY(cms::nested_signatures(first->der));
+Result<std::size_t> index_of(const Options& options, const std::vector<Bytes>& nested) {
   if (options.nested > nested.size())
     return fail(Errc::refused, fmt::format("{} nested signatures, number {} wanted", nested.size(), options.nested));
-  nested.erase(nested.begin() + static_cast<std::ptrdiff_t>(options.nested - 1));
-  Bytes edited = TRY(cms::with_nested_signatures(first->der, nested));
-  TRY(rewrite(signed_image, with_first(signed_image, first, std::move(edited)), options.out));
+  return options.nested - 1;
+}
+
+Result<Exit> remove(const Options& options) {
+  const SignedFile file = TRY(SignedFile::open(options.file));
+  const Bytes* const first = TRY(file.first_signature());
+  if (options.nested == 0) {   // the nested ones go with it: they live inside
+    TRY(file.replace(options.out, {}));
+    return Exit::done;
+  }
+  std::vector<Bytes> nested = TRY(cms::nested_signatures(*first));
+  const std::size_t index = TRY(index_of(options, nested));
+  nested.erase(nested.begin() + static_cast<std::ptrdiff_t>(index));
+  Bytes edited = TRY(cms::with_nested_signatures(*first, nested));
+  TRY(file.replace(options.out, with_first(file, std::move(edited))));
   return Exit::done;
 }
 
 Result<Exit> extract(const Options& options) {
-  const SignedImage signed_image = TRY(open_image(options.file));
-  const formats::WinCertificate* const first = TRY(first_signature(signed_image));
-  Bytes signature = first->der;
+  const SignedFile file = TRY(SignedFile::open(options.file));
+  const Bytes* const first = TRY(file.first_signature());
+  Bytes signature = *first;
   if (options.nested != 0) {
-    const std::vector<Bytes> nested = TRY(cms::nested_signatures(first->der));
-    if (options.nested > nested.size())
-      return fail(Errc::refused, fmt::format("{} nested signatures, number {} wanted", nested.size(), options.nested));
-    signature = nested[options.nested - 1];
+    const std::vector<Bytes> nested = TRY(cms::nested_signatures(*first));
+    const std::size_t index = TRY(index_of(options, nested));
+    signature = nested[index];
   }
   TRY(usb::write_file(options.out, signature));
   return Exit::done;
 }
 
-// The digest is compared here, trust is not: that is verify's.
-Result<void> expect_for(const Bytes& signature, const SignedImage& signed_image) {
-  const cms::SignedData data = TRY(cms::SignedData::parse(signature));
-  const formats::IndirectData content = TRY(formats::IndirectData::parse(data.content_der()));
-  const crypto::DigestAlgorithm wanted[] = {content.digest.algorithm()};
-  const formats::PeMeasurement measured = TRY(signed_image.image.measure(signed_image.source, wanted));
-  if (measured.digest(wanted[0]) != content.digest)
-    return fail(Errc::mismatch, fmt::format("signature is for digest {}, the file has {}", content.digest.hex(),
-                                            measured.digest(wanted[0]).hex()));
-  return {};
-}
-
+// What the signature is over is compared here; trust is verify's.
 Result<Exit> attach(const Options& options) {
-  const SignedImage signed_image = TRY(open_image(options.file));
+  if (options.append && options.as_entry) return fail(Errc::usage, "--append and --entry exclude each other");
+  const SignedFile file = TRY(SignedFile::open(options.file));
   Bytes signature = TRY(usb::read_file(options.signature, base::limits::kSignatureBytes));
-  TRY(base::within(options.signature, expect_for(signature, signed_image)));
-  if (options.nested == 0) {
-    TRY(rewrite(signed_image, {std::move(signature)}, options.out));
+  TRY(base::within(options.signature, file.expect_signature_for(signature)));
+  if (options.as_entry) {
+    std::vector<Bytes> signatures = file.signatures();
+    signatures.push_back(std::move(signature));
+    TRY(file.replace(options.out, signatures));
     return Exit::done;
   }
-  const formats::WinCertificate* const first = TRY(first_signature(signed_image));
-  std::vector<Bytes> nested = TRY(cms::nested_signatures(first->der));
+  if (!options.append) {
+    TRY(file.replace(options.out, {std::move(signature)}));
+    return Exit::done;
+  }
+  if (file.kind() == SignedFile::Kind::catalog)
+    return fail(Errc::refused, "--append: Windows looks at the first signature of a catalog only");
+  const Bytes* const first = TRY(file.first_signature());
+  std::vector<Bytes> nested = TRY(cms::nested_signatures(*first));
   nested.push_back(std::move(signature));
-  Bytes edited = TRY(cms::with_nested_signatures(first->der, nested));
-  TRY(rewrite(signed_image, with_first(signed_image, first, std::move(edited)), options.out));
+  Bytes edited = TRY(cms::with_nested_signatures(*first, nested));
+  TRY(file.replace(options.out, with_first(file, std::move(edited))));
   return Exit::done;
 }
 
 }  // namespace
 
-void add_signature(CLI::App& app, Run& run) {
-  CLI::App* const command = app.add_subcommand("signature", "Lists, removes, extracts and attaches signatures of PE images.");
-  command->require_subcommand(1);
+void add_signature(base::Command& app, Run& run) {
+  base::Command command = app.sub("signature", "Lists, removes, extracts and attaches signatures of PE images, cabinets and catalogs.");
+  command.needs_sub();
   using Action = Result<Exit> (*)(const Options&);
   const auto add = [&](const char* name, const char* description, Action action) {
-    CLI::App* const sub = command->add_subcommand(name, description);
+    base::Command sub = command.sub(name, description);
     const auto options = std::make_shared<Options>();
-    sub->add_option("FILE", options->file, "A PE image")->required();
-    sub->callback([options, action, &run] { run = [options, action] { return action(*options); }; });
+    sub.option("FILE", options->file, "A PE image, cabinet or catalog").required();
+    sub.when_chosen([options, action, &run] { run = [options, action] { return action(*options); }; });
     return std::pair(sub, options);
   };
-  const auto [list_command, list_options] = add("list", "Shows every signature, nested ones too", list);
-  list_command->add_flag("--json", list_options->json, "One JSON object");
-  const auto [remove_command, remove_options] = add("remove", "Writes the file without its signatures", remove);
-  remove_command->add_option("--nested", remove_options->nested, "Only the nested signature of that number, from 1");
-  remove_command->add_option("-o,--out", remove_options->out, "The new file")->required();
-  const auto [extract_command, extract_options] = add("extract", "Writes a signature to a file of its own (DER)", extract);
-  extract_command->add_option("--nested", extract_options->nested, "The nested signature of that number, from 1");
-  extract_command->add_option("-o,--out", extract_options->out, "The signature's file")->required();
-  const auto [attach_command, attach_options] =
+  auto [list_command, list_options] = add("list", "Shows every signature, nested ones too", list);
+  list_command.flag("--json", list_options->json, "One JSON object");
+  auto [remove_command, remove_options] = add("remove", "Writes the file without its signatures", remove);
+  remove_command.option("--nested", remove_options->nested, "Only the nested signature of that number, from 1");
+  remove_command.option("-o,--out", remove_options->out, "The new file").required();
+  auto [extract_command, extract_options] = add("extract", "Writes a signature to a file of its own (DER)", extract);
+  extract_command.option("--nested", extract_options->nested, "The nested signature of that number, from 1");
+  extract_command.option("-o,--out", extract_options->out, "The signature's file").required();
+  auto [attach_command, attach_options] =
       add("attach", "Writes the file with an extracted signature in place of its own", attach);
-  attach_command->add_option("SIGNATURE", attach_options->signature, "A signature as extract writes it (DER)")->required();
-  attach_command->add_flag_callback("--append", [options = attach_options] { options->nested = 1; },
-                                    "Nest it in the signature that is there");
-  attach_command->add_option("-o,--out", attach_options->out, "The new file")->required();
+  attach_command.option("SIGNATURE", attach_options->signature, "A signature as extract writes it (DER)").required();
+  attach_command.flag("--append", attach_options->append, "Nest it in the signature that is there");
+  attach_command.flag("--entry", attach_options->as_entry,
+                      "Put it beside the signatures that are there, as a further entry of the table (EFI images)");
+  attach_command.option("-o,--out", attach_options->out, "The new file").required();
 }
 
 }  // namespace host_tool

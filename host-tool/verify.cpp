@@ -1,11 +1,11 @@
 // coldseal verify: whether signed files are what they should be, by their signatures, catalogs and receipt.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <filesystem>
 #include <memory>
 
+#include "crypto/base/command_line.hpp"
 #include "crypto/base/limits.hpp"
 #include "host-tool/command.hpp"
 #include "host-tool/package_folder.hpp"
@@ -173,24 +173,24 @@ Result<Exit> verify(const Options& options, base::Time now) {
 
 }  // namespace
 
-void add_verify(CLI::App& app, Run& run, base::Time now) {
-  CLI::App* const command = app.add_subcommand(
+void add_verify(base::Command& app, Run& run, base::Time now) {
+  base::Command command = app.sub(
       "verify",
       "Verifies signed files: each PE's signature, each catalog's signature and the files it covers, and with --receipt\n"
       "that the folder holds exactly what the appliance says it signed. docs/verification.md lists every reason.");
   const auto options = std::make_shared<Options>();
-  command->add_option("PATH", options->paths, "Folders of signed files, or single files")->required();
-  command->add_option("--catalog", options->catalog, "A catalog from elsewhere that should cover the files");
-  command->add_option("--receipt", options->receipt, "The receipt.dsse.json that came with the folder PATH");
-  command->add_option("--trust", options->trust,
+  command.option("PATH", options->paths, "Folders of signed files, or single files").required();
+  command.option("--catalog", options->catalog, "A catalog from elsewhere that should cover the files");
+  command.option("--receipt", options->receipt, "The receipt.dsse.json that came with the folder PATH");
+  command.option("--trust", options->trust,
                       "Roots (CERTIFICATE) and receipt keys (PUBLIC KEY): a PEM file, or a folder of them. Without a root "
                       "chains are not judged");
-  command->add_option("--at", options->at,
+  command.option("--at", options->at,
                       "Judge validity at this time (UTC): 261123162000Z, 2026-11-23T16:20:00Z or Unix seconds; else now");
-  command->add_option("--policy", options->policy, "Whose rules: authenticode (Windows, the default) or uefi (firmware)");
-  command->add_flag("--json", options->json, "One JSON object instead of a table");
-  command->footer("Example:\n  coldseal verify signed/ID/files --receipt signed/ID/receipt.dsse.json --trust roots/ --trust receipt-key.pem");
-  command->callback([options, &run, now] { run = [options, now] { return verify(*options, now); }; });
+  command.option("--policy", options->policy, "Whose rules: authenticode (Windows, the default) or uefi (firmware)");
+  command.flag("--json", options->json, "One JSON object instead of a table");
+  command.footer("Example:\n  coldseal verify signed/ID/files --receipt signed/ID/receipt.dsse.json --trust roots/ --trust receipt-key.pem");
+  command.when_chosen([options, &run, now] { run = [options, now] { return verify(*options, now); }; });
 }
 
 }  // namespace host_tool

@@ -300,7 +300,6 @@ Result<void> rebaseline(const AdminDesk& desk) {
   const OwnerCommand write = OwnerCommand::write(
       attest::baseline_index(), tpm::baseline_bytes(accepted),
       fmt::format("the log of {} lines, head {}, at the TPM's count {}", opened.log.lines(), accepted.head.hex().substr(0, 16), accepted.count));
-  opened = AnchoredLog::Opened{std::move(opened.log), {}};
   tpm::Administration administration = TRY(desk.custody.administration());
   const std::string words = TRY(desk.custody.words());
   desk.terminal.show("this box says: " + words + "   (other words: type no PIN)");

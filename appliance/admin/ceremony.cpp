@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <map>
 #include <optional>
-#include <set>
 
 #include "appliance/admin/ceremony_file.hpp"
 #include "appliance/admin/people.hpp"
@@ -73,6 +72,12 @@ class Progress {
   std::vector<std::string> lines_;
 };
 
+transparency::TranscriptRoster described(const tpm::Quorum& quorum) {
+  transparency::TranscriptRoster roster{quorum.m, {}};
+  for (const tpm::Officer& officer : quorum.officers) roster.people.push_back({officer.name, officer.nv_index});
+  return roster;
+}
+
 class Ceremony {
  public:
   Ceremony(const Layout& layout, CeremonyFile file, Configuration configuration, Terminal& terminal, Progress progress,
@@ -108,8 +113,7 @@ class Ceremony {
     };
     assign_indices();
     for (const Named& named : kSteps) {
-      terminal_.show("");
-      terminal_.show(fmt::format("== {}", named.heading));
+      terminal_.show(fmt::format("\n== {}", named.heading));
       if (progress_.has(named.name)) {
         TRY(base::within(named.heading, reopen(named.name)));
         terminal_.show("   done before the interruption");
@@ -155,7 +159,6 @@ class Ceremony {
   Result<void> begin() {
     say(fmt::format("TPM: {}, firmware {:x}{}", device_->manufacturer(), device_->firmware(),
                     device_->is_software() ? " (software: development only)" : ""));
-    // A run that was interrupted may have got further than it could write down.
     if (!progress_.has("looked")) {
       TRY(tpm::expect_empty(*device_));
       const std::vector<std::string> objections = TRY(tpm::objections(*device_, file_.mode));
@@ -221,9 +224,9 @@ class Ceremony {
   }
 
   Result<void> people() {
-    terminal_.show("   one after the other at the keyboard; nobody looks on, nobody writes a PIN down");
-    for (const tpm::Officer& administrator : administrators_.officers) TRY(person(administrator, "administrator"));
-    for (const tpm::Officer& officer : officers_) TRY(person(officer, "officer"));
+    terminal_.show("   one after the other; nobody looks on, nobody writes a PIN down");
+    for (const tpm::Officer& one : administrators_.officers) TRY(person(one, "administrator"));
+    for (const tpm::Officer& one : officers_) TRY(person(one, "officer"));
     return {};
   }
 
@@ -336,12 +339,6 @@ class Ceremony {
     say(fmt::format("{} indices and {} keys are certified by the identity key", t.indices.size(), t.keys.size()));
     TRY(usb::write_file(layout_.ceremony() / "draft.json", base::as_bytes(t.to_json())));
     return {};
-  }
-
-  static transparency::TranscriptRoster described(const tpm::Quorum& quorum) {
-    transparency::TranscriptRoster roster{quorum.m, {}};
-    for (const tpm::Officer& officer : quorum.officers) roster.people.push_back({officer.name, officer.nv_index});
-    return roster;
   }
 
   Result<void> close() {

@@ -1,5 +1,4 @@
 // coldseal-console: the officers' screen and keyboard. It touches the terminal and coldseald's socket, nothing else.
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <string>
 
@@ -7,20 +6,17 @@
 #include "appliance/layout.hpp"
 #include "appliance/process_setup.hpp"
 #include "appliance/terminal.hpp"
+#include "crypto/base/command_line.hpp"
 #include "crypto/base/text.hpp"
 
 int main(int argc, char** argv) {
   appliance::harden_process();
-  CLI::App app("The officers' console: read what would be signed, then approve or reject it.", "coldseal-console");
+  base::CommandLine app("The officers' console: read what would be signed, then approve or reject it.", "coldseal-console",
+                        COLDSEAL_VERSION);
   std::string root = "/";
-  app.add_option("--root", root, "folder that stands for / : coldseald's socket is run/coldseal/console.sock below it")
-      ->check(CLI::ExistingDirectory);
-  app.set_version_flag("--version", std::string(COLDSEAL_VERSION));
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
-  }
+  app.option("--root", root, "folder that stands for / : coldseald's socket is run/coldseal/console.sock below it")
+      .existing_folder();
+  if (const std::optional<int> status = app.parse(argc, argv)) return *status;
   appliance::Terminal terminal;
   base::Result<appliance::ConsoleSession> session =
       appliance::ConsoleSession::connect(appliance::Layout(root).console_socket().string(), terminal);

@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
-#include <CLI/CLI.hpp>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
@@ -19,6 +18,7 @@
 #include "appliance/courier/boxes.hpp"
 #include "appliance/courier/serial_watch.hpp"
 #include "appliance/courier/stick_watch.hpp"
+#include "crypto/base/command_line.hpp"
 #include "crypto/base/text.hpp"
 #include "usb/files/parcel.hpp"
 #include "usb/files/safe_write.hpp"
@@ -77,20 +77,17 @@ base::Result<void> make_boxes(const courier::Boxes& boxes) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Carries requests and responses between the cables and coldseald.");
+  base::CommandLine app("Carries requests and responses between the cables and coldseald.", "coldseal-courier",
+                        COLDSEAL_VERSION);
   std::string root = "/";
   std::vector<std::string> stick_folders;
   std::vector<std::string> devices;
   bool once = false;
-  app.add_option("--root", root, "prefix of every path of the appliance")->type_name("DIR");
-  app.add_option("--stick", stick_folders, "folder where a stick is mounted")->type_name("DIR");
-  app.add_option("--serial", devices, "serial device")->type_name("DEV");
-  app.add_flag("--once", once, "look at each stick once, serve one host on each device, and end; 1 if something was not done");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
-  }
+  app.option("--root", root, "prefix of every path of the appliance").type_name("DIR");
+  app.option("--stick", stick_folders, "folder where a stick is mounted").type_name("DIR");
+  app.option("--serial", devices, "serial device").type_name("DEV");
+  app.flag("--once", once, "look at each stick once, serve one host on each device, and end; 1 if something was not done");
+  if (const std::optional<int> status = app.parse(argc, argv)) return *status;
   if (stick_folders.empty() && devices.empty()) {
     std::fputs("coldseal-courier: at least one --stick or --serial is wanted\n", stderr);
     return 2;

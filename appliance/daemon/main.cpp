@@ -2,7 +2,6 @@
 // answers in the outbox. It opens no stick, no serial line and no network, and parses no INF.
 #include <utility>
 
-#include <CLI/CLI.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -18,6 +17,7 @@
 #include "appliance/layout.hpp"
 #include "appliance/process_setup.hpp"
 #include "appliance/workflow.hpp"
+#include "crypto/base/command_line.hpp"
 
 namespace {
 
@@ -64,15 +64,11 @@ base::Result<void> serve(const appliance::Layout& layout) {
 
 int main(int argc, char** argv) {
   appliance::harden_process();
-  CLI::App app("The Coldseal signing daemon: inbox to officers to TPM to outbox.", "coldseald");
+  base::CommandLine app("The Coldseal signing daemon: inbox to officers to TPM to outbox.", "coldseald",
+                        COLDSEAL_VERSION);
   std::string root = "/";
-  app.add_option("--root", root, "folder that stands for / : etc/coldseal, var/lib/coldseal and run/coldseal lie below it")->check(CLI::ExistingDirectory);
-  app.set_version_flag("--version", std::string(COLDSEAL_VERSION));
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
-  }
+  app.option("--root", root, "folder that stands for / : etc/coldseal, var/lib/coldseal and run/coldseal lie below it").existing_folder();
+  if (const std::optional<int> status = app.parse(argc, argv)) return *status;
   const base::Result<void> served = serve(appliance::Layout(root));
   if (served) return 0;
   appliance::journal_line("coldseald cannot run: " + served.error().text());

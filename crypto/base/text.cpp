@@ -252,6 +252,16 @@ std::string_view trim(std::string_view text) {
   return text.substr(first, text.find_last_not_of(" \t") - first + 1);
 }
 
+std::vector<std::string_view> comma_list(std::string_view list) {
+  std::vector<std::string_view> parts;
+  while (true) {
+    const std::size_t comma = list.find(',');
+    parts.push_back(list.substr(0, comma));
+    if (comma == std::string_view::npos) return parts;
+    list.remove_prefix(comma + 1);
+  }
+}
+
 Result<std::string> utf8_from_utf16le(ByteView bytes) { return utf8_from_utf16(bytes, false); }
 Result<std::string> utf8_from_utf16be(ByteView bytes) { return utf8_from_utf16(bytes, true); }
 Result<Bytes> utf16le_from_utf8(std::string_view text) { return utf16_from_utf8(text, false); }

@@ -28,6 +28,7 @@ std::string lower_ascii(std::string_view text);
 std::string upper_ascii(std::string_view text);
 bool equal_ignoring_case(std::string_view a, std::string_view b);
 std::string_view trim(std::string_view text);   // spaces and tabs
+std::vector<std::string_view> comma_list(std::string_view list);   // "a,,b" is three parts; "" is one, empty
 
 Result<std::string> utf8_from_utf16le(ByteView bytes);   // Errc::malformed for odd lengths and lone surrogates
 Result<std::string> utf8_from_utf16be(ByteView bytes);

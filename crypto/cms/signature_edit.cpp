@@ -107,4 +107,37 @@ Result<Bytes> with_timestamp(ByteView signed_data_der, ByteView token) {
   return with_unsigned_attributes(signed_data_der, attributes);
 }
 
+Result<Bytes> without_timestamp(ByteView signed_data_der) {
+  const SignedData data = TRY(with_one_signer(signed_data_der));
+  std::vector<Attribute> attributes = data.signers().front().unsigned_attributes;
+  set(attributes, oids::kCounterSignature, {});
+  set(attributes, oids::kSpcRfc3161Timestamp, {});
+  if (attributes.size() == data.signers().front().unsigned_attributes.size()) return base::to_bytes(signed_data_der);
+  return with_unsigned_attributes(signed_data_der, attributes);
+}
+
+namespace {
+
+Result<Bytes> edited_tree(ByteView der, const std::string& place, std::size_t depth, const Edit& edit) {
+  if (depth > base::limits::kNestingDepth)
+    return fail(Errc::too_large, fmt::format("signatures are nested more than {} deep", base::limits::kNestingDepth));
+  const std::vector<Bytes> nested = TRY(nested_signatures(der));
+  std::vector<Bytes> changed;
+  for (std::size_t i = 0; i < nested.size(); ++i) {
+    const std::string inner = place.empty() ? fmt::format("{}", i + 1) : fmt::format("{}.{}", place, i + 1);
+    Bytes edited = TRY(edited_tree(nested[i], inner, depth + 1, edit));
+    changed.push_back(std::move(edited));
+  }
+  const std::string slot = place.empty() ? "primary" : "nested " + place;
+  if (changed == nested) return edit(der, slot);   // a tree that is not touched keeps its order, DER or not
+  const Bytes with_nested = TRY(with_nested_signatures(der, changed));
+  return edit(with_nested, slot);
+}
+
+}  // namespace
+
+Result<Bytes> with_every_signature(ByteView signed_data_der, const Edit& edit) {
+  return edited_tree(signed_data_der, {}, 0, edit);
+}
+
 }  // namespace cms

@@ -5,6 +5,8 @@
 // other than one signer; Errc::too_large over limits::kNestedSignatures.
 #pragma once
 
+#include <functional>
+#include <string>
 #include <vector>
 
 #include "crypto/cms/signed_data.hpp"
@@ -23,5 +25,14 @@ Result<Bytes> with_nested_signatures(ByteView signed_data_der, const std::vector
 
 // With the timestamp token in place of its own timestamps of any kind. The token is not looked at.
 Result<Bytes> with_timestamp(ByteView signed_data_der, ByteView token);
+
+// The same signature without timestamps of any kind: as it left the signer.
+Result<Bytes> without_timestamp(ByteView signed_data_der);
+
+// Every signature of a tree, the nested ones before the one that holds them, each replaced by what edit makes of it.
+// edit gets the signature, its nested ones done already, and its slot: "primary", "nested 1", "nested 1.2" (in the order
+// of the tree before it was edited). Errc::too_large for trees deeper than limits::kNestingDepth.
+using Edit = std::function<Result<Bytes>(ByteView signed_data_der, const std::string& slot)>;
+Result<Bytes> with_every_signature(ByteView signed_data_der, const Edit& edit);
 
 }  // namespace cms

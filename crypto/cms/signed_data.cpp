@@ -48,22 +48,26 @@ Bytes content_info(const Content& content) {
   return der::sequence({der::oid(content.type), der::element(der::context(0), content.der)});
 }
 
-Bytes signed_data(ByteView parts) {
-  const Bytes inner = der::element(der::kSequence, parts);
-  return der::sequence({der::oid(oids::kSignedData), der::element(der::context(0), inner)});
+Bytes signed_data(Bytes parts) {
+  const Bytes inner = der::element(der::context(0), der::element(der::kSequence, std::move(parts)));
+  return der::sequence({der::oid(oids::kSignedData), inner});
 }
 
 }  // namespace
 
 Result<Bytes> without_signer(const Content& content) {
   TRY(base::within("content", der::expect_single(content.der, der::kSequence)));
-  const Bytes empty_set = der::element(der::kSet, {});
+  const Bytes empty_set = der::element(der::kSet, base::ByteView());
   return signed_data(der::concat({der::integer(1), empty_set, content_info(content), empty_set}));
 }
 
 Result<UnsignedData> UnsignedData::prepare(Content content, const SignedAttributes& attributes,
-                                           const crypto::SigningIdentity& identity, DigestAlgorithm algorithm) {
-  if (algorithm == DigestAlgorithm::sha1) return fail(Errc::refused, "signing with SHA-1 is not done");
+                                           const crypto::SigningIdentity& identity, DigestAlgorithm algorithm,
+                                           Sha1 sha1) {
+  if (algorithm == DigestAlgorithm::sha1 && sha1 == Sha1::refused)
+    return fail(Errc::refused, "signing with SHA-1 is not done");
+  if (algorithm == DigestAlgorithm::sha1 && identity.key().algorithm() != KeyAlgorithm::rsa_pkcs1)
+    return fail(Errc::unsupported, "ECDSA with SHA-1; systems that need SHA-1 know RSA only");
   if (algorithm == DigestAlgorithm::sha512 && identity.key().algorithm() != KeyAlgorithm::rsa_pkcs1)
     return fail(Errc::unsupported, "ECDSA with SHA-512; SHA-256 or SHA-384 wanted");
   if (content.der.size() > base::limits::kCatalogBytes)

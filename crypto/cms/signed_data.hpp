@@ -39,13 +39,17 @@ struct SignedAttributes {
 // SignedData with that content and no signer: how an unsigned catalog is stored.
 Result<Bytes> without_signer(const Content& content);
 
+// SHA-1 is for the first of two signatures on files for Windows before 8, with an RSA key, and for nothing else.
+enum class Sha1 : std::uint8_t { refused, for_old_windows };
+
 class UnsignedData {  // everything but the signature
  public:
-  // SHA-1 is refused (Errc::refused). Errc::malformed for content that is not one SEQUENCE, and for text that is not
-  // UTF-8 or over limits::kAttributeTextBytes.
+  // SHA-1 is Errc::refused unless asked for. Errc::malformed for content that is not one SEQUENCE, and for text that is
+  // not UTF-8 or over limits::kAttributeTextBytes.
   static Result<UnsignedData> prepare(Content content, const SignedAttributes& attributes,
                                       const crypto::SigningIdentity& identity,
-                                      crypto::DigestAlgorithm algorithm = crypto::DigestAlgorithm::sha256);
+                                      crypto::DigestAlgorithm algorithm = crypto::DigestAlgorithm::sha256,
+                                      Sha1 sha1 = Sha1::refused);
   // The digest of the signed attributes: what the key signs.
   const crypto::Digest& to_be_signed() const { return to_be_signed_; }
   // The DER of the attributes, as hashed (tag SET).
@@ -82,8 +86,14 @@ struct SignerInfo {
   Bytes signature;
   std::vector<Attribute> unsigned_attributes;  // nested signatures and timestamps among them, not taken apart
 
+  // One SignerInfo by itself, as a PKCS#9 countersignature is one. deviations: as in SignedData.
+  static Result<SignerInfo> parse(ByteView der, std::vector<std::string>& deviations);
   const Attribute* signed_attribute(const der::Oid& type) const;  // null when there is none
   const Attribute* unsigned_attribute(const der::Oid& type) const;
+  // Errc::mismatch unless the messageDigest attribute is the digest of those octets.
+  Result<void> expect_message_digest(ByteView octets) const;
+  // Errc::mismatch unless the signature is the key's over the signed attributes.
+  Result<void> expect_signature(const crypto::PublicKey& key) const;
 };
 
 class SignedData {

@@ -61,7 +61,11 @@ Result<Element> single_value(const SignerInfo& signer, const der::Oid& type, std
   return base::within(name, der::expect_single(found->values.front(), tag));
 }
 
-Result<SignerInfo> read_signer(Reader in, std::vector<std::string>& deviations) {
+}  // namespace
+
+Result<SignerInfo> SignerInfo::parse(ByteView der, std::vector<std::string>& deviations) {
+  const Element whole = TRY(der::expect_single(der, der::kSequence));
+  Reader in(whole.value);
   SignerInfo signer;
   signer.version = TRY(in.expect_unsigned());
   if (signer.version != 1)
@@ -89,6 +93,8 @@ Result<SignerInfo> read_signer(Reader in, std::vector<std::string>& deviations) 
   TRY(in.expect_end());
   return signer;
 }
+
+namespace {
 
 // Whether the algorithm identifier in a SignerInfo is one for that kind of key and digest.
 bool fits(ByteView oid, KeyAlgorithm key, DigestAlgorithm digest) {
@@ -178,8 +184,8 @@ Result<SignedData> SignedData::parse(ByteView der) {
   while (!signers.at_end()) {
     if (data.signers_.size() == limits::kSigners)
       return fail(Errc::too_large, fmt::format("more than {} signers", limits::kSigners));
-    const Reader signer_der = TRY(signers.expect_inside(der::kSequence));
-    SignerInfo signer = TRY(base::within("signer", read_signer(signer_der, data.deviations_)));
+    const Element signer_der = TRY(signers.expect_element(der::kSequence));
+    SignerInfo signer = TRY(base::within("signer", SignerInfo::parse(signer_der.whole, data.deviations_)));
     data.signers_.push_back(std::move(signer));
   }
   return data;
@@ -200,15 +206,19 @@ Result<crypto::Certificate> SignedData::signer_certificate(const SignerInfo& sig
                                            base::hex(signer.serial), certificates_.size()));
 }
 
-Result<void> SignedData::expect_message_digest(const SignerInfo& signer) const {
-  const Element octets = TRY(single_value(signer, oids::kMessageDigest, "messageDigest", der::kOctetString));
+Result<void> SignerInfo::expect_message_digest(ByteView octets) const {
+  const Element attribute = TRY(single_value(*this, oids::kMessageDigest, "messageDigest", der::kOctetString));
   const crypto::Digest stated =
-      TRY(base::within("messageDigest", crypto::Digest::from_bytes(signer.digest_algorithm, octets.value)));
-  const crypto::Digest actual = crypto::digest_of(signer.digest_algorithm, content_octets());
+      TRY(base::within("messageDigest", crypto::Digest::from_bytes(digest_algorithm, attribute.value)));
+  const crypto::Digest actual = crypto::digest_of(digest_algorithm, octets);
   if (stated != actual)
     return fail(Errc::mismatch,
                 fmt::format("messageDigest is {}, the content's digest is {}", stated.hex(), actual.hex()));
   return {};
+}
+
+Result<void> SignedData::expect_message_digest(const SignerInfo& signer) const {
+  return signer.expect_message_digest(content_octets());
 }
 
 Result<void> SignedData::expect_content_type(const SignerInfo& signer) const {
@@ -219,13 +229,16 @@ Result<void> SignedData::expect_content_type(const SignerInfo& signer) const {
   return {};
 }
 
+Result<void> SignerInfo::expect_signature(const crypto::PublicKey& key) const {
+  if (signed_attributes_der.empty()) return fail(Errc::mismatch, "signature without signed attributes");
+  if (!fits(signature_algorithm, key.algorithm(), digest_algorithm))
+    return fail(Errc::unsupported, fmt::format("signature algorithm {} with that key and {}",
+                                               der::dotted(signature_algorithm), crypto::digest_name(digest_algorithm)));
+  return key.verify(crypto::digest_of(digest_algorithm, signed_attributes_der), signature);
+}
+
 Result<void> SignedData::expect_signature(const SignerInfo& signer, const crypto::PublicKey& key) const {
-  if (signer.signed_attributes_der.empty()) return fail(Errc::mismatch, "signature without signed attributes");
-  if (!fits(signer.signature_algorithm, key.algorithm(), signer.digest_algorithm))
-    return fail(Errc::unsupported,
-                fmt::format("signature algorithm {} with that key and {}", der::dotted(signer.signature_algorithm),
-                            crypto::digest_name(signer.digest_algorithm)));
-  return key.verify(crypto::digest_of(signer.digest_algorithm, signer.signed_attributes_der), signer.signature);
+  return signer.expect_signature(key);
 }
 
 }  // namespace cms

@@ -16,28 +16,33 @@ void append_length(Bytes& to, std::size_t length) {
   for (unsigned i = octets; i-- > 0;) to.push_back(static_cast<std::uint8_t>(length >> (8 * i)));
 }
 
-Bytes joined(const std::vector<Bytes>& parts) {
+// Room for the tags and lengths of a few elements around a content, so that they go in front without another copy.
+constexpr std::size_t kRoomForHeaders = 48;
+
+template <class Parts>
+Bytes joined(const Parts& parts) {
+  std::size_t size = 0;
+  for (const auto& part : parts) size += part.size();
   Bytes content;
-  for (const Bytes& part : parts) base::append(content, part);
+  content.reserve(size + kRoomForHeaders);
+  for (const auto& part : parts) base::append(content, part);
   return content;
 }
 
 }  // namespace
 
 Bytes element(std::uint8_t tag, ByteView content) {
-  Bytes whole;
-  whole.reserve(content.size() + 6);
-  whole.push_back(tag);
-  append_length(whole, content.size());
-  base::append(whole, content);
-  return whole;
+  return element(tag, joined(std::initializer_list<ByteView>{content}));
 }
 
-Bytes concat(std::initializer_list<ByteView> parts) {
-  Bytes all;
-  for (const ByteView part : parts) base::append(all, part);
-  return all;
+Bytes element(std::uint8_t tag, Bytes&& content) {
+  Bytes header = {tag};
+  append_length(header, content.size());
+  content.insert(content.begin(), header.begin(), header.end());
+  return std::move(content);
 }
+
+Bytes concat(std::initializer_list<ByteView> parts) { return joined(parts); }
 
 Bytes sequence(std::initializer_list<ByteView> parts) { return element(kSequence, concat(parts)); }
 Bytes sequence(const std::vector<Bytes>& parts) { return element(kSequence, joined(parts)); }
@@ -73,7 +78,7 @@ Bytes integer_from_octets(ByteView magnitude) {
   return element(kInteger, octets);
 }
 
-Bytes null() { return element(kNull, {}); }
+Bytes null() { return element(kNull, ByteView()); }
 Bytes octet_string(ByteView content) { return element(kOctetString, content); }
 
 Bytes bit_string(ByteView content, unsigned unused_bits) {

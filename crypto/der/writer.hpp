@@ -16,6 +16,7 @@
 namespace der {
 
 Bytes element(std::uint8_t tag, ByteView content);
+Bytes element(std::uint8_t tag, Bytes&& content);   // in the same memory: contents can be megabytes
 Bytes concat(std::initializer_list<ByteView> parts);
 Bytes sequence(std::initializer_list<ByteView> parts);
 Bytes sequence(const std::vector<Bytes>& parts);

@@ -17,7 +17,7 @@ cms::Content pe_content(const crypto::Digest& authenticode_digest) {
   // SpcPeImageData { flags {}, file [0] EXPLICIT SpcLink [2] EXPLICIT SpcString [0] IMPLICIT BMPString "" }:
   // 30 09 03 01 00 a0 04 a2 02 80 00 in genuine signatures; the specification's own "<<<Obsolete>>>" is in none of
   // them.
-  const Bytes no_file_name = der::element(der::context(2), der::element(der::context_primitive(0), {}));
+  const Bytes no_file_name = der::element(der::context(2), der::element(der::context_primitive(0), ByteView()));
   const Bytes image_data = der::sequence({der::bit_string({}), der::element(der::context(0), no_file_name)});
   return {der::oids::kSpcIndirectData, spc_indirect_data(der::oids::kSpcPeImageData, image_data, authenticode_digest)};
 }
@@ -34,9 +34,9 @@ constexpr std::uint8_t kPageHashClass[] = {0xa6, 0xb5, 0x86, 0xd5, 0xb4, 0xa1, 0
 Bytes page_hash_link(const PageHashes& pages) {
   const Bytes type =
       der::oid(pages.version == PageHashVersion::v1 ? der::oids::kSpcPageHashesV1 : der::oids::kSpcPageHashesV2);
-  const Bytes attribute = der::sequence({type, der::element(der::kSet, der::octet_string(pages.table))});
-  return der::element(der::context(1), der::concat({der::octet_string(kPageHashClass),
-                                                    der::octet_string(der::element(der::kSet, attribute))}));
+  Bytes attribute = der::sequence({type, der::element(der::kSet, der::octet_string(pages.table))});
+  const Bytes data = der::element(der::kOctetString, der::element(der::kSet, std::move(attribute)));
+  return der::element(der::context(1), der::concat({der::octet_string(kPageHashClass), data}));
 }
 
 cms::Content pe_content(const crypto::Digest& authenticode_digest, const PageHashes& pages) {

@@ -161,7 +161,7 @@ Result<void> CabFile::write_unsigned(const base::ByteSource& file, base::ByteSin
 }
 
 cms::Content cab_content(const crypto::Digest& cabinet_digest) {
-  const Bytes no_file_name = der::element(der::context(2), der::element(der::context_primitive(0), {}));
+  const Bytes no_file_name = der::element(der::context(2), der::element(der::context_primitive(0), base::ByteView()));
   return {der::oids::kSpcIndirectData, spc_indirect_data(der::oids::kSpcLink, no_file_name, cabinet_digest)};
 }
 

@@ -19,7 +19,7 @@ namespace {
 
 // SpcLink file [2] EXPLICIT { unicode [0] "" }: Inf2Cat names no file.
 Bytes empty_link() {
-  return der::element(der::context(2), der::element(der::context_primitive(0), {}));
+  return der::element(der::context(2), der::element(der::context_primitive(0), base::ByteView()));
 }
 
 // What page hashes and cabinets' enhanced hashes are wrapped in: SpcSerializedObject.
@@ -118,7 +118,7 @@ Result<void> add_member_v1(const CatalogMember& member, std::vector<EncodedMembe
 // Version 2: two members, tagged with the raw digests; only the SHA-256 one carries it as indirect data.
 Result<void> add_members_v2(const CatalogMember& member, bool twin_has_attributes, std::vector<EncodedMember>& to) {
   // CAT_MEMBERINFO2: an empty [0] for PE, [1] for cabinets, [2] for flat files.
-  const Bytes info = der::element(der::context_primitive(static_cast<unsigned>(member.digests.kind)), {});
+  const Bytes info = der::element(der::context_primitive(static_cast<unsigned>(member.digests.kind)), base::ByteView());
   std::vector<Bytes> attributes = {attribute(oids::kCatalogMemberInfo2, info)};
   const auto add = [&](ByteView tag) {
     to.push_back({base::to_bytes(tag), der::sequence({der::octet_string(tag), der::set_of(attributes)})});
@@ -182,7 +182,7 @@ Result<Bytes> encode_ctl(const CatalogContent& content) {
 }
 
 Bytes unsigned_catalog(ByteView ctl) {
-  const Bytes empty_set = der::element(der::kSet, {});
+  const Bytes empty_set = der::element(der::kSet, base::ByteView());
   const Bytes content = der::sequence({der::oid(oids::kCertificateTrustList), der::element(der::context(0), ctl)});
   const Bytes signed_data = der::sequence({der::integer(1), empty_set, content, empty_set});
   return der::sequence({der::oid(oids::kSignedData), der::element(der::context(0), signed_data)});

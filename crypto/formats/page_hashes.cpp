@@ -34,10 +34,9 @@ PageHasher::PageHasher(const PageLayout& layout, PageHashVersion version) : layo
 }
 
 void PageHasher::put(std::size_t entry, std::uint64_t offset, const Digest& digest) {
-  base::ByteWriter bytes;
-  bytes.u32le(static_cast<std::uint32_t>(offset)).put(digest.bytes());
-  std::copy(bytes.bytes().begin(), bytes.bytes().end(),
-            table_.begin() + static_cast<std::ptrdiff_t>(entry * entry_size_));
+  auto at = table_.begin() + static_cast<std::ptrdiff_t>(entry * entry_size_);
+  for (unsigned shift = 0; shift < 32; shift += 8) *at++ = static_cast<std::uint8_t>(offset >> shift);
+  std::ranges::copy(digest.bytes(), at);
 }
 
 // A page of which the file has only a part is filled with zeros, as it is in memory.

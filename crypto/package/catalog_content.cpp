@@ -16,21 +16,11 @@ namespace {
 
 constexpr std::size_t kDrmLevelDigits = 8;
 
-std::vector<std::string_view> parts(std::string_view list) {
-  std::vector<std::string_view> all;
-  while (true) {
-    const std::size_t comma = list.find(',');
-    all.push_back(list.substr(0, comma));
-    if (comma == std::string_view::npos) return all;
-    list.remove_prefix(comma + 1);
-  }
-}
-
 // The versions must be some of the catalog's own, in its order.
 Result<void> expect_os_attr(std::string_view os_attr, std::string_view catalogs) {
-  const std::vector<std::string_view> known = parts(catalogs);
+  const std::vector<std::string_view> known = base::comma_list(catalogs);
   auto from = known.begin();
-  for (const std::string_view version : parts(os_attr)) {
+  for (const std::string_view version : base::comma_list(os_attr)) {
     from = std::find(from, known.end(), version);
     if (from == known.end())
       return fail(Errc::refused, fmt::format("OSAttr \"{}\" is not of the catalog's \"{}\"", base::printable(os_attr), catalogs));

@@ -153,12 +153,8 @@ Result<std::vector<const OsTarget*>> os_targets_from_list(std::string_view list)
   constexpr std::size_t kListBytes = base::limits::kOsTargets * (base::limits::kNameBytes + 1);
   if (list.size() > kListBytes) return fail(Errc::too_large, fmt::format("an OS list of {} bytes", list.size()));
   std::vector<std::string> names;
-  while (!base::trim(list).empty() || !names.empty()) {
-    const std::size_t comma = list.find(',');
-    names.emplace_back(base::trim(list.substr(0, comma)));
-    if (comma == std::string_view::npos) break;
-    list.remove_prefix(comma + 1);
-  }
+  if (!base::trim(list).empty())
+    for (const std::string_view name : base::comma_list(list)) names.emplace_back(base::trim(name));
   return os_targets_from_names(names);
 }
 

@@ -4,11 +4,13 @@
 
 #include <algorithm>
 
+#include "crypto/cms/counter_signature.hpp"
 #include "crypto/timestamp.hpp"
 
 namespace package {
 namespace {
 
+using base::Errc;
 using crypto::Certificate;
 namespace oids = der::oids;
 
@@ -28,13 +30,53 @@ std::string chain_finding(crypto::ChainProblem::Kind kind) {
   return "chain.unreadable";
 }
 
-// When a good RFC 3161 timestamp says that the signature was there; nothing without one that can be relied on.
-std::optional<base::Time> judge_timestamp(const cms::SignerInfo& signer, const Trust& trust, const Findings& report) {
-  constexpr const char* kTimestampAgain = "timestamp the file again: coldseal timestamp";
-  if (signer.unsigned_attribute(oids::kCounterSignature) != nullptr)
-    report.warning("timestamp.legacy", "the signature has a legacy countersignature, which is not relied on",
-                   kTimestampAgain);
+constexpr const char* kTimestampAgain = "timestamp the file again: coldseal timestamp";
+
+// Whether the authority can be relied on for that time.
+bool judge_authority(const crypto::ChainVerdict& chain, const Trust& trust, const Findings& report) {
+  bool is_trusted = true;
+  for (const crypto::ChainProblem& problem : chain.problems) {
+    const bool is_unknown = problem.kind == crypto::ChainProblem::Kind::untrusted;
+    if (trust.roots.empty() && is_unknown) continue;   // said with the signer's chain
+    is_trusted = false;
+    report.warning(is_unknown ? "timestamp.untrusted" : "timestamp.chain", problem.text,
+                   "give the root of the timestamp authority, or timestamp the file again");
+  }
+  return is_trusted;
+}
+
+// A countersignature of the kind that SignTool /t made. Windows still takes it.
+std::optional<base::Time> judge_counter_signature(const cms::SignedData& data, const cms::SignerInfo& signer,
+                                                  const Trust& trust, const Findings& report) {
+  const auto counter = cms::CounterSignature::parse(data, signer);
+  if (!counter) {
+    report.error("timestamp.malformed", counter.error().text(), kTimestampAgain);
+    return std::nullopt;
+  }
+  if (!report.expect(counter->expect_over(signer), "timestamp.mismatch", kTimestampAgain)) return std::nullopt;
+  const auto chain = counter->chain(trust.roots);
+  if (!chain && chain.error().code() == Errc::unsupported) {   // RSA of 1024 bits, as of 2000
+    report.warning("timestamp.chain", chain.error().text(), kTimestampAgain);
+    return std::nullopt;
+  }
+  if (!chain) {
+    report.error("timestamp.wrong", chain.error().text(), kTimestampAgain);
+    return std::nullopt;
+  }
+  report.note("timestamp.legacy", "countersigned at " + base::rfc3339(counter->time()) + ", the way before RFC 3161",
+              "none needed");
+  if (!judge_authority(*chain, trust, report)) return std::nullopt;
+  return counter->time();
+}
+
+// When a good timestamp says that the signature was there; nothing without one that can be relied on.
+std::optional<base::Time> judge_timestamp(const cms::SignedData& data, const cms::SignerInfo& signer, const Trust& trust,
+                                          const Findings& report) {
   const cms::Attribute* const attribute = signer.unsigned_attribute(oids::kSpcRfc3161Timestamp);
+  if (signer.unsigned_attribute(oids::kCounterSignature) != nullptr) {
+    const auto time = judge_counter_signature(data, signer, trust, report);
+    if (attribute == nullptr) return time;
+  }
   if (attribute == nullptr) return std::nullopt;
   if (attribute->values.size() != 1) {
     report.error("timestamp.malformed", fmt::format("{} timestamps in one attribute", attribute->values.size()),
@@ -55,15 +97,7 @@ std::optional<base::Time> judge_timestamp(const cms::SignerInfo& signer, const T
     report.error("timestamp.wrong", chain.error().text(), kTimestampAgain);
     return std::nullopt;
   }
-  bool is_trusted = true;
-  for (const crypto::ChainProblem& problem : chain->problems) {
-    const bool is_unknown = problem.kind == crypto::ChainProblem::Kind::untrusted;
-    if (trust.roots.empty() && is_unknown) continue;   // said with the signer's chain
-    is_trusted = false;
-    report.warning(is_unknown ? "timestamp.untrusted" : "timestamp.chain", problem.text,
-                   "give the root of the timestamp authority, or timestamp the file again");
-  }
-  if (!is_trusted) return std::nullopt;
+  if (!judge_authority(*chain, trust, report)) return std::nullopt;
   return token->time();
 }
 
@@ -118,7 +152,7 @@ void judge_signature(const cms::SignedData& data, const Trust& trust, const Find
   if (report.expect(data.expect_message_digest(signer), "signature.message-digest", std::string(kGetAnother)) &&
       report.is_primary())
     report.verdict().signed_digest = crypto::digest_of(signer.digest_algorithm, data.content_octets());
-  const std::optional<base::Time> timestamp = judge_timestamp(signer, trust, report);
+  const std::optional<base::Time> timestamp = judge_timestamp(data, signer, trust, report);
   if (report.is_primary()) report.verdict().timestamp = timestamp;
 
   const auto leaf = data.signer_certificate(signer);
@@ -127,9 +161,11 @@ void judge_signature(const cms::SignedData& data, const Trust& trust, const Find
   const auto key = leaf->public_key();
   if (!key) {
     report.error("signature.key-unsupported", key.error().text(), "sign with RSA of 2048 to 4096 bits, P-256 or P-384");
-  } else if (report.expect(data.expect_signature(signer, *key), "signature.wrong", std::string(kGetAnother)) &&
-             report.is_primary()) {
-    report.verdict().approved_digest = crypto::digest_of(signer.digest_algorithm, signer.signed_attributes_der);
+  } else if (report.expect(data.expect_signature(signer, *key), "signature.wrong", std::string(kGetAnother))) {
+    const crypto::Digest approved = crypto::digest_of(signer.digest_algorithm, signer.signed_attributes_der);
+    if (report.is_primary()) report.verdict().approved_digest = approved;
+    report.verdict().good_signatures.push_back(
+        {approved, leaf->fingerprint(), crypto::sha256(leaf->public_key_der()), !report.is_primary()});
   }
   judge_chain(data, *leaf, trust, timestamp.value_or(trust.time), report);
 }

@@ -27,6 +27,13 @@ struct Verdict {
   std::optional<crypto::Digest> file_digest;    // the Authenticode digest of the image; of a catalog, none
   std::optional<crypto::Digest> signed_digest;  // messageDigest's algorithm and value: what the signature vouches for
   std::optional<crypto::Digest> approved_digest;   // of the signed attributes: what the key signed, and officers approved
+  struct GoodSignature {   // whose key did sign; nested ones too. Says nothing about trust
+    crypto::Digest approved;       // as approved_digest
+    crypto::Digest certificate;    // SHA-256 of the signer's
+    crypto::Digest key;            // SHA-256 of its SubjectPublicKeyInfo
+    bool is_nested = false;
+  };
+  std::vector<GoodSignature> good_signatures;
   std::optional<base::Time> timestamp;   // of the primary signature, when it can be relied on
   std::size_t signatures = 0;            // judged, nested ones included
   bool valid() const;                           // no finding is an error

@@ -124,12 +124,20 @@ std::string_view outcome_name(Outcome outcome) {
   base::stop("no such outcome");
 }
 
+bool is_signed_here(OutputOperation operation) {
+  return operation != OutputOperation::already_signed && operation != OutputOperation::unchanged;
+}
+
 std::string_view output_operation_name(OutputOperation operation) {
   switch (operation) {
     case OutputOperation::embedded:
       return "embedded";
     case OutputOperation::catalog_signed:
       return "catalog made and signed";
+    case OutputOperation::appended:
+      return "appended";
+    case OutputOperation::cabinet_signed:
+      return "cabinet signed";
     case OutputOperation::already_signed:
       return "unchanged: already signed";
     case OutputOperation::unchanged:

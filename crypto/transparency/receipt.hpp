@@ -34,10 +34,13 @@ std::string_view outcome_name(Outcome outcome);
 enum class OutputOperation : std::uint8_t {
   embedded,           // "embedded": a signature was put into this PE
   catalog_signed,     // "catalog made and signed"
+  appended,           // "appended": a signature was nested in the one that this PE or cabinet had
+  cabinet_signed,     // "cabinet signed"
   already_signed,     // "unchanged: already signed"
   unchanged,          // "unchanged"
 };
 std::string_view output_operation_name(OutputOperation operation);
+bool is_signed_here(OutputOperation operation);   // the file has a signature that the appliance made for this request
 
 struct OutputFile {
   std::string path;

@@ -32,6 +32,7 @@ Result<Enum> from_name(const std::array<Enum, N>& all, std::string_view (*name_o
 
 constexpr std::array kOutcomes = {Outcome::done, Outcome::refused, Outcome::rejected};
 constexpr std::array kOperations = {OutputOperation::embedded, OutputOperation::catalog_signed,
+                                    OutputOperation::appended, OutputOperation::cabinet_signed,
                                     OutputOperation::already_signed, OutputOperation::unchanged};
 
 Result<std::string> name_field(Fields& fields, std::string_view name, bool may_be_empty = false) {

@@ -14,10 +14,11 @@
 namespace transparency {
 
 inline constexpr std::string_view kPrimarySlot = "primary";
+inline constexpr std::string_view kNestedSlot = "nested";   // a signature added to the one that a file had
 
 struct SigningItem {
   std::string file;        // path in the package
-  std::string slot;        // which signature of the file: "primary"
+  std::string slot;        // which signature of the file: "primary", "nested"
   crypto::Digest digest;   // what the TPM signs: the digest of the encoded signed attributes
 };
 

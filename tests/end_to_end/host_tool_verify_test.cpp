@@ -141,6 +141,24 @@ TEST_F(Verify, NamesTheCatalogThatCoversAnUnsignedDriver) {
   EXPECT_EQ(verify({"--catalog", folder_ / "elsewhere.cat"}).status, 0);
 }
 
+TEST_F(Verify, NotesWhatNoCatalogCoversAndADevelopmentAppliance) {
+  write_text(files() / "readme.txt", "text");
+  const json report = json::parse(verify({"--receipt", receipt_file(), "--json"}).output);
+  const auto has = [](const json& findings, std::string_view id, std::string_view severity) {
+    return std::any_of(findings.begin(), findings.end(),
+                       [&](const json& finding) { return finding["id"] == id && finding["severity"] == severity; });
+  };
+  for (const json& file : report["paths"][0]["files"])
+    EXPECT_EQ(has(file["findings"], "catalog.not-covered", "note"), file["path"] == "readme.txt" || file["path"] == "program.exe") << file;
+  EXPECT_TRUE(has(report["receipt"]["findings"], "receipt.development", "warning"));
+  EXPECT_TRUE(has(report["receipt"]["findings"], "receipt.file-extra", "error"));
+}
+
+TEST_F(Verify, RefusesAStatementOfAnotherTypeInPlaceOfAReceipt) {
+  write_text(receipt_file(), transparency::Envelope::sign(transparency::kRequestPayloadType, receipt().to_json().value(), receipt_key_)->text());
+  expect_receipt_finding("receipt.other-type");
+}
+
 TEST_F(Verify, RefusesAChangedImageAndAChangedCatalogMember) {
   change_a_byte(files() / "program.exe", 0x40);
   EXPECT_EQ(verify().status, 1);

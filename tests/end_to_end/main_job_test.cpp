@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
 #include "tests/support/appliance_rig.hpp"
 #include "tests/support/process.hpp"
@@ -19,14 +20,14 @@ void expect_osslsigncode_accepts(const fs::path& file, const fs::path& root) {
   EXPECT_EQ(verdict.status, 0) << file << "\n" << verdict.output;
 }
 
-void expect_sample_signed(const ApplianceRig& rig, const fs::path& response) {
+void expect_signed(const ApplianceRig& rig, const fs::path& response, const fs::path& package) {
   for (const char* const name : {"coldsample.sys", "coldsample.exe", "coldsample.cat"})
     expect_osslsigncode_accepts(response / "files" / name, rig.ca_root());
   for (const char* const name : {"coldsample.sys", "coldsample.exe"}) {
     const Finished covered = run({"osslsigncode", "verify", "-catalog", response / "files/coldsample.cat", "-in", response / "files" / name, "-CAfile", rig.ca_root()});
     EXPECT_EQ(covered.status, 0) << name << "\n" << covered.output;
   }
-  EXPECT_EQ(read_file(response / "files/coldsample.inf"), read_file(fs::path(COLDSEAL_SAMPLE_DIR) / "coldsample.inf"));
+  EXPECT_EQ(read_file(response / "files/coldsample.inf"), read_file(package / "coldsample.inf"));
   const Finished verified = run({program("coldseal"), "verify", response / "files", "--receipt", response / "receipt.dsse.json", "--trust", rig.trust()});
   EXPECT_EQ(verified.status, 0) << verified.output;
 }
@@ -43,7 +44,7 @@ TEST(MainJob, AStickCarriesAPackageInAndSignedFilesOut) {
   const fs::path response = rig.stick() / "coldseal/responses" / id;
   wait_until("the response is on the stick", [&] { return fs::exists(response); });
   run_well({program("coldseal"), "collect", "--from", rig.stick(), "-o", folder / "signed"});
-  expect_sample_signed(rig, folder / "signed" / id);
+  expect_signed(rig, folder / "signed" / id, COLDSEAL_SAMPLE_DIR);
   EXPECT_EQ(rig.audit_events(id), (std::vector<std::string>{"received", "inspected", "review-opened", "approval-started", "approved-by",
                                                             "approved-by", "signing", "signed", "delivered-to-outbox"}));
 }
@@ -60,7 +61,43 @@ TEST(MainJob, ASerialCableCarriesAPackageInAndSignedFilesOut) {
   rig.wait_for_journal(id, "waits for the officers");
   rig.approve(id, {ApplianceRig::officers()[0], ApplianceRig::officers()[1]});
   run_well({program("coldseal"), "collect", "--serial", cable.host_end(), "-o", folder / "signed"});
-  expect_sample_signed(rig, folder / "signed" / id);
+  expect_signed(rig, folder / "signed" / id, COLDSEAL_SAMPLE_DIR);
+}
+
+// The sample for systems before Windows 8: their catalogs are version 1, which lists files by their SHA-1 digests.
+void write_windows_7_package(const fs::path& folder) {
+  fs::copy(COLDSEAL_SAMPLE_DIR, folder);
+  std::string inf = read_text(folder / "coldsample.inf");
+  const auto replace_all = [&](std::string_view old, std::string_view by) {
+    std::size_t count = 0;
+    for (std::size_t at = inf.find(old); at != std::string::npos; at = inf.find(old, at + by.size()), ++count) inf.replace(at, old.size(), by);
+    ASSERT_GT(count, 0U) << old;
+  };
+  replace_all("NTamd64.10.0...16299", "NTamd64");
+  replace_all("= 13", "= 12");   // the driver store as a destination is newer
+  replace_all("%13%", "%12%");
+  write_text(folder / "coldsample.inf", inf);
+}
+
+TEST(MainJob, APackageForWindows7ComesBackWithAVersion1Catalog) {
+  const TempDir folder;
+  const fs::path package = folder / "package";
+  write_windows_7_package(package);
+  ApplianceRig rig(folder.path());
+  rig.provision();
+  rig.start_daemon();
+  const Background courier = rig.start_courier({"--stick", rig.stick()});
+  const std::string id = rig.make_request(package, "7_X64,Server2008R2_X64", rig.stick());
+  rig.wait_for_journal(id, "waits for the officers");
+  rig.approve(id, {ApplianceRig::officers()[1], ApplianceRig::officers()[2]});
+  const fs::path response = rig.stick() / "coldseal/responses" / id;
+  wait_until("the response is on the stick", [&] { return fs::exists(response); });
+  run_well({program("coldseal"), "collect", "--from", rig.stick(), "-o", folder / "signed"});
+  expect_signed(rig, folder / "signed" / id, package);
+  const auto shown = nlohmann::json::parse(run_well({program("coldseal"), "catalog", "show", folder / "signed" / id / "files/coldsample.cat", "--json"}));
+  EXPECT_EQ(shown.at("version"), 1);
+  EXPECT_EQ(shown.at("os"), "7X64,Server2008R2X64");
+  EXPECT_EQ(shown.at("members").size(), 3U);
 }
 
 }  // namespace

@@ -5,9 +5,11 @@
 #include "crypto/base/byte_sink.hpp"
 #include "crypto/base/byte_source.hpp"
 #include "crypto/formats/pe_image.hpp"
+#include "crypto/package/verification.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const base::MemorySource file({data, size});
+  (void)package::verify_pe(file, {}, base::Time{}, package::Policy::uefi);
   const auto looks = formats::looks_like_pe(file);
   const auto image = formats::PeImage::parse(file);
   if (!image) return 0;

@@ -11,8 +11,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (const auto parsed = crypto::TimestampToken::parse(bytes)) (void)parsed->chain({});
   if (const auto query = crypto::TimestampQuery::parse(bytes)) {
     // What parses has the same meaning written again.
-    const auto again = crypto::TimestampQuery::parse(crypto::timestamp_query(query->imprint, {}));
-    base::require(again.has_value() && again->imprint == query->imprint, "a query changed when written again");
+    const auto again = crypto::TimestampQuery::parse(crypto::timestamp_query(query->imprint, {}, query->policy));
+    base::require(again.has_value() && again->imprint == query->imprint && again->policy == query->policy,
+                  "a query changed when written again");
   }
+  const crypto::TimestampQuery asked{crypto::sha256({}), {1, 2, 3}, {}};
+  base::require(!crypto::token_answering(bytes, asked, {}), "a token for nobody's question was taken");
+  if (const auto policy = crypto::policy_from_text(base::as_text(bytes)))
+    base::require(!policy->empty(), "an OID without octets");
   return 0;
 }

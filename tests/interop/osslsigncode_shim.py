@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """osslsigncode's command line on top of test-signer and coldseal, so that a peer's test suite can be pointed at us.
 
-usage: COLDSEAL_BIN=BUILD/bin osslsigncode_shim.py sign|verify|extract-signature|attach-signature|remove-signature ...
+usage: COLDSEAL_BIN=BUILD/bin osslsigncode_shim.py sign|verify|add|extract-signature|attach-signature|remove-signature ...
 Exit status: 0 done, 1 refused or invalid (as osslsigncode), 77 for options and commands we do not have (a skip in CTest)."""
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,7 @@ OPTIONS = {
     "sign": {"-certs": 1, "-key": 1, "-h": 1, "-n": 1, "-i": 1, "-ac": 1, "-time": 1, "-in": 1, "-out": 1,
              "-ph": 0, "-nest": 0, "-verbose": 0, "-addUnauthenticatedBlob": None},
     "verify": {"-CAfile": 1, "-in": 1, "-time": 1, "-verbose": 0, "-ignore-timestamp": None},
+    "add": {"-ts": 1, "-in": 1, "-out": 1, "-verbose": 0, "-t": None, "-addUnauthenticatedBlob": None},
     "extract-signature": {"-in": 1, "-out": 1},
     "attach-signature": {"-sigin": 1, "-in": 1, "-out": 1, "-nest": 0, "-CAfile": 1, "-time": 1},
     "remove-signature": {"-in": 1, "-out": 1},
@@ -110,6 +112,19 @@ def attach(o):
         return run("coldseal", *arguments)
 
 
+def add(o):
+    if "-ts" not in o:
+        skip("add of anything but an RFC 3161 timestamp")
+    if os.path.exists(o["-out"]):
+        print(f"{o['-out']} is there already")
+        return 1
+    shutil.copyfile(o["-in"], o["-out"])
+    status = run("coldseal", "timestamp", "--tries", "1", "--again", "--slot", "primary", "--tsa", o["-ts"], o["-out"])
+    if status:
+        os.remove(o["-out"])
+    return status
+
+
 def main():
     if len(sys.argv) < 2 or sys.argv[1] not in OPTIONS:
         skip(" ".join(sys.argv[1:2]) or "no command")
@@ -124,6 +139,7 @@ def main():
     actions = {
         "sign": sign,
         "verify": verify,
+        "add": add,
         "extract-signature": lambda q: run("coldseal", "signature", "extract", q["-in"], "-o", q["-out"]),
         "attach-signature": attach,
         "remove-signature": lambda q: run("coldseal", "signature", "remove", q["-in"], "-o", q["-out"]),

@@ -1,12 +1,10 @@
 // Page hashes, appended signatures and editing, judged by osslsigncode; and osslsigncode's own form, byte for byte.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <regex>
-
 #include "crypto/cms/signature_edit.hpp"
 #include "crypto/formats/pe_image.hpp"
 #include "tests/interop/authenticode_fixture.hpp"
+#include "tests/interop/recent_osslsigncode.hpp"
 #include "tests/support/pe_builder.hpp"
 
 namespace {
@@ -41,24 +39,9 @@ Bytes three_sections(std::size_t odd = 0) {
   return tests::build_pe(description);
 }
 
-// osslsigncode from 2.9 on writes these bytes; Debian 12's own 2.5 does not.
-std::string recent_osslsigncode() {
-  const char* const given = std::getenv("OSSLSIGNCODE");
-  const std::string program = given != nullptr ? given : "osslsigncode";
-  const tests::Outcome outcome = tests::run_program({program, "--version"});
-  std::smatch version;
-  if (!std::regex_search(outcome.output, version, std::regex(R"(osslsigncode (\d+)\.(\d+))"))) return {};
-  const int major = std::stoi(version[1].str());
-  const int minor = std::stoi(version[2].str());
-  return major > 2 || (major == 2 && minor >= 9) ? program : std::string();
-}
-
 TEST_F(SignatureForms, OsslsigncodesFormIsItsBytes) {
-  const std::string program = recent_osslsigncode();
-  if (program.empty()) {
-    std::puts("no osslsigncode from 2.9 on (OSSLSIGNCODE or PATH): its bytes were not compared");
-    GTEST_SKIP();
-  }
+  const std::string program = tests::recent_osslsigncode();
+  if (program.empty()) GTEST_SKIP() << tests::kNoRecentOsslsigncode;
   make_rsa();
   for (const bool page_hashes : {false, true})
     for (const std::size_t odd : {0U, 3U, 1000U}) {

@@ -4,39 +4,21 @@
 #include "crypto/cms/signature_edit.hpp"
 #include "crypto/formats/pe_image.hpp"
 #include "crypto/timestamp.hpp"
-#include "tests/interop/authenticode_fixture.hpp"
+#include "tests/interop/timestamp_fixture.hpp"
 #include "tests/support/pe_builder.hpp"
 
 namespace {
 
 using base::Bytes;
 using base::MemorySource;
-using tests::Authenticode;
 
-class Timestamp : public Authenticode {
+class Timestamp : public tests::WithAuthority {
  protected:
   void SetUp() override {
     make_p256();
-    openssl({"req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", file("tsa-root.key"), "-out", file("tsa-root.pem"),
-             "-subj", "/CN=TSA Root", "-days", "9000", "-addext", "keyUsage=critical,keyCertSign"});
-    openssl({"req", "-new", "-newkey", "rsa:2048", "-nodes", "-keyout", file("tsa.key"), "-out", file("tsa.csr"), "-subj",
-             "/CN=TSA"});
-    tests::write_text(dir_ / "tsa.ext", "basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\n"
-                                        "extendedKeyUsage=critical,timeStamping\n");
-    openssl({"x509", "-req", "-in", file("tsa.csr"), "-CA", file("tsa-root.pem"), "-CAkey", file("tsa-root.key"),
-             "-CAcreateserial", "-days", "8000", "-sha256", "-extfile", file("tsa.ext"), "-out", file("tsa.pem")});
-    tests::write_text(dir_ / "serial", "01\n");
-    tests::write_text(dir_ / "tsa.cnf", "[tsa]\ndefault_tsa=t\n[t]\nserial=" + file("serial") +
-                                            "\nsigner_digest=sha256\ndefault_policy=1.2.3.4\ndigests=sha256\n"
-                                            "ess_cert_id_alg=sha256\n");
+    make_authority();
     tests::write_file(dir_ / "in.sys", tests::build_pe(tests::driver_description()));
     ASSERT_EQ(test_signer({"--in", file("in.sys"), "--out", file("signed.sys")}).status, 0);
-  }
-  Bytes reply_to(const Bytes& query) const {
-    tests::write_file(dir_ / "q.tsq", query);
-    openssl({"ts", "-reply", "-config", file("tsa.cnf"), "-section", "t", "-queryfile", file("q.tsq"), "-signer",
-             file("tsa.pem"), "-inkey", file("tsa.key"), "-out", file("r.tsr")});
-    return tests::read_file(dir_ / "r.tsr");
   }
   Bytes signature_of(std::string_view name) const {
     const Bytes bytes = tests::read_file(dir_ / name);
@@ -55,19 +37,9 @@ class Timestamp : public Authenticode {
                                       *cms::with_timestamp(signature_of("signed.sys"), token), sink));
     tests::write_file(dir_ / out, sink.bytes());
   }
-  std::vector<crypto::Certificate> roots(bool with_tsa) const {
-    auto all = *crypto::certificates_from_pem(tests::read_text(dir_ / "root.pem"));
-    const auto tsa = *crypto::certificates_from_pem(tests::read_text(dir_ / "tsa-root.pem"));
-    if (with_tsa) all.push_back(tsa.front());
-    return all;
-  }
   package::Verdict verdict(std::string_view name, bool with_tsa, base::Time time) const {
     const Bytes bytes = tests::read_file(dir_ / name);
     return package::verify_pe(MemorySource(bytes), roots(with_tsa), time);
-  }
-  base::Time expired() const {   // two years after the signer's certificate
-    return crypto::certificates_from_pem(tests::read_text(dir_ / "leaf.pem"))->front().not_after() +
-           std::chrono::hours(24 * 730);
   }
 };
 

@@ -5,7 +5,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
@@ -15,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "crypto/base/command_line.hpp"
 #include "crypto/base/limits.hpp"
 #include "crypto/base/text.hpp"
 #include "crypto/transparency/dsse.hpp"
@@ -216,15 +216,15 @@ int demonstrate(const Wishes& wishes) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Runs the main job on an appliance of its own and shows the result.", "appliance/demo");
+  base::CommandLine app("Runs the main job on an appliance of its own and shows the result.", "appliance/demo");
   Wishes wishes;
   std::string package;
   std::string output;
-  app.add_option("--package", package, "a driver package of yours: the folder with its INF files (default: the sample package)");
-  app.add_option("--os", wishes.os, "operating systems, as Inf2Cat's /os: takes them")->capture_default_str();
-  app.add_flag("--interactive", wishes.interactive, "you play the officers at the console");
-  app.add_option("-o,--output", output, "folder for everything that is made (default: build/demo)")->required();
-  CLI11_PARSE(app, argc, argv);
+  app.option("--package", package, "a driver package of yours: the folder with its INF files (default: the sample package)");
+  app.option("--os", wishes.os, "operating systems, as Inf2Cat's /os: takes them").shows_default();
+  app.flag("--interactive", wishes.interactive, "you play the officers at the console");
+  app.option("-o,--output", output, "folder for everything that is made (default: build/demo)").required();
+  if (const std::optional<int> status = app.parse(argc, argv)) return *status;
   (void)signal(SIGPIPE, SIG_IGN);
   try {
     if (!package.empty()) wishes.package = fs::absolute(package);

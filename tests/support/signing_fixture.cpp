@@ -80,7 +80,7 @@ crypto::Certificate issue(const CertificateWish& wish, std::string_view subject_
   mbedtls_mpi_init(&serial);
   mbedtls_x509write_crt_set_subject_key(&certificate, subject_key.get());
   mbedtls_x509write_crt_set_issuer_key(&certificate, issuer_key.get());
-  mbedtls_x509write_crt_set_md_alg(&certificate, MBEDTLS_MD_SHA256);
+  mbedtls_x509write_crt_set_md_alg(&certificate, wish.sha1 ? MBEDTLS_MD_SHA1 : MBEDTLS_MD_SHA256);
   // id-kp-codeSigning 1.3.6.1.5.5.7.3.3, as ExtKeyUsageSyntax; this writer of mbedTLS 2.28 has no function for it.
   constexpr std::array<unsigned char, 12> kCodeSigning = {0x30, 0x0A, 0x06, 0x08, 0x2B, 0x06,
                                                           0x01, 0x05, 0x05, 0x07, 0x03, 0x03};
@@ -95,9 +95,11 @@ crypto::Certificate issue(const CertificateWish& wish, std::string_view subject_
               mbedtls_x509write_crt_set_validity(&certificate, wish.not_before.c_str(), wish.not_after.c_str()) == 0 &&
               mbedtls_x509write_crt_set_basic_constraints(&certificate, wish.is_ca ? 1 : 0, -1) == 0 &&
               mbedtls_x509write_crt_set_key_usage(&certificate, usage) == 0;
-  if (good && wish.code_signing)
-    good = mbedtls_x509write_crt_set_extension(&certificate, kExtendedKeyUsage, 3, 0, kCodeSigning.data(),
-                                               kCodeSigning.size()) == 0;
+  std::array<unsigned char, 12> purpose = kCodeSigning;
+  if (wish.time_stamping) purpose.back() = 0x08;   // id-kp-timeStamping
+  if (good && (wish.code_signing || wish.time_stamping))
+    good = mbedtls_x509write_crt_set_extension(&certificate, kExtendedKeyUsage, 3, wish.time_stamping ? 1 : 0, purpose.data(),
+                                               purpose.size()) == 0;
   std::array<unsigned char, 4096> buffer{};
   const int size =
       good ? mbedtls_x509write_crt_der(&certificate, buffer.data(), buffer.size(), no_random, nullptr) : -1;

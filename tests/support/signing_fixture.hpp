@@ -16,7 +16,9 @@ struct CertificateWish {
   std::string not_after = "20350101000000";
   bool is_ca = false;
   bool code_signing = true;
+  bool time_stamping = false;     // critical and alone, in place of code_signing
   bool digital_signature = true;  // in keyUsage
+  bool sha1 = false;              // signed with a digest that nobody takes any more
   std::uint64_t serial = 2;
 };
 

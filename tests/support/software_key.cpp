@@ -1,13 +1,10 @@
 #include "tests/support/software_key.hpp"
 
-#include <mbedtls/ecp.h>
-#include <mbedtls/pk.h>
-#include <mbedtls/version.h>
-#include <sys/random.h>
-
-#include <algorithm>
-#include <array>
-#include <cstdlib>
+#include <openssl/ec.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
 
 #include "crypto/verify_signature.hpp"
 
@@ -17,38 +14,30 @@ namespace {
 using base::Errc;
 using base::fail;
 
-int system_random(void*, unsigned char* out, std::size_t size) {
-  while (size > 0) {
-    const ssize_t count = getrandom(out, size, 0);
-    if (count <= 0) return MBEDTLS_ERR_PK_BAD_INPUT_DATA;
-    out += count;
-    size -= static_cast<std::size_t>(count);
-  }
-  return 0;
-}
-
-mbedtls_md_type_t md_type(crypto::DigestAlgorithm algorithm) {
+const EVP_MD* message_digest(crypto::DigestAlgorithm algorithm) {
   switch (algorithm) {
     case crypto::DigestAlgorithm::sha1:
-      return MBEDTLS_MD_SHA1;
+      return EVP_sha1();
     case crypto::DigestAlgorithm::sha256:
-      return MBEDTLS_MD_SHA256;
+      return EVP_sha256();
     case crypto::DigestAlgorithm::sha384:
-      return MBEDTLS_MD_SHA384;
+      return EVP_sha384();
     case crypto::DigestAlgorithm::sha512:
-      return MBEDTLS_MD_SHA512;
+      return EVP_sha512();
   }
-  return MBEDTLS_MD_NONE;
+  base::stop("no such digest algorithm");
+}
+
+// OpenSSL asks here for a pass phrase; it is to fail instead of asking on the terminal.
+int no_pass_phrase(char*, int, int, void* was_asked) {
+  *static_cast<bool*>(was_asked) = true;
+  return -1;
 }
 
 }  // namespace
 
 struct SoftwareKey::Key {
-  Key() { mbedtls_pk_init(&pk); }
-  Key(const Key&) = delete;
-  Key& operator=(const Key&) = delete;
-  ~Key() { mbedtls_pk_free(&pk); }
-  mbedtls_pk_context pk;
+  std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> pkey{nullptr, EVP_PKEY_free};
 };
 
 SoftwareKey::SoftwareKey(std::unique_ptr<Key> key) : key_(std::move(key)) {}
@@ -57,37 +46,33 @@ SoftwareKey& SoftwareKey::operator=(SoftwareKey&&) noexcept = default;
 SoftwareKey::~SoftwareKey() = default;
 
 base::Result<SoftwareKey> SoftwareKey::from_pem(std::string_view pem) {
+  const std::unique_ptr<BIO, decltype(&BIO_free)> text(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())), BIO_free);
   auto key = std::make_unique<Key>();
-  const std::string terminated(pem);  // mbedTLS wants the NUL counted
-  const auto* const text = reinterpret_cast<const unsigned char*>(terminated.c_str());
-#if MBEDTLS_VERSION_MAJOR < 3
-  const int error = mbedtls_pk_parse_key(&key->pk, text, terminated.size() + 1, nullptr, 0);
-#else
-  const int error = mbedtls_pk_parse_key(&key->pk, text, terminated.size() + 1, nullptr, 0, system_random, nullptr);
-#endif
-  if (error == MBEDTLS_ERR_PK_PASSWORD_REQUIRED)
-    return fail(Errc::unsupported, "private key is protected by a pass phrase, an unprotected one is wanted");
-  if (error != 0) return fail(Errc::malformed, "not a private key in PEM: PKCS#8, PKCS#1 or SEC1 wanted");
-  std::array<unsigned char, 4096> buffer{};  // mbedTLS writes backwards from its end
-  const int size = mbedtls_pk_write_pubkey_der(&key->pk, buffer.data(), buffer.size());
-  if (size <= 0) return fail(Errc::unsupported, "private key without a public one");
-  SoftwareKey parsed(std::move(key));
-  parsed.public_key_der_.assign(buffer.end() - size, buffer.end());
-  const crypto::PublicKey public_key = TRY(crypto::PublicKey::parse(parsed.public_key_der_));
-  parsed.algorithm_ = public_key.algorithm();
-  return parsed;
+  bool is_protected = false;
+  key->pkey.reset(PEM_read_bio_PrivateKey(text.get(), nullptr, no_pass_phrase, &is_protected));
+  ERR_clear_error();
+  if (is_protected) return fail(Errc::unsupported, "private key is protected by a pass phrase, an unprotected one is wanted");
+  if (!key->pkey) return fail(Errc::malformed, "not a private key in PEM: PKCS#8, PKCS#1 or SEC1 wanted");
+  return with_public_part(std::move(key));
 }
 
 SoftwareKey SoftwareKey::generate_p256() {
   auto key = std::make_unique<Key>();
-  base::require(mbedtls_pk_setup(&key->pk, mbedtls_pk_info_from_type(MBEDTLS_PK_ECKEY)) == 0 &&
-                    mbedtls_ecp_gen_key(MBEDTLS_ECP_DP_SECP256R1, mbedtls_pk_ec(key->pk), system_random, nullptr) == 0,
-                "no P-256 key could be made");
-  std::array<unsigned char, 4096> pem{};
-  base::require(mbedtls_pk_write_key_pem(&key->pk, pem.data(), pem.size()) == 0, "no PEM of a P-256 key");
-  auto parsed = from_pem(reinterpret_cast<const char*>(pem.data()));
-  base::require(parsed.has_value(), "a key that was just made does not parse");
-  return std::move(*parsed);
+  key->pkey.reset(EVP_EC_gen("P-256"));
+  base::require(key->pkey != nullptr, "no P-256 key could be made");
+  return *with_public_part(std::move(key));
+}
+
+base::Result<SoftwareKey> SoftwareKey::with_public_part(std::unique_ptr<Key> key) {
+  const int size = i2d_PUBKEY(key->pkey.get(), nullptr);
+  if (size <= 0) return fail(Errc::unsupported, "private key without a public one");
+  SoftwareKey whole(std::move(key));
+  whole.public_key_der_.resize(static_cast<std::size_t>(size));
+  unsigned char* end = whole.public_key_der_.data();
+  i2d_PUBKEY(whole.key_->pkey.get(), &end);
+  const crypto::PublicKey public_key = TRY(crypto::PublicKey::parse(whole.public_key_der_));
+  whole.algorithm_ = public_key.algorithm();
+  return whole;
 }
 
 crypto::KeyAlgorithm SoftwareKey::algorithm() const {
@@ -95,17 +80,16 @@ crypto::KeyAlgorithm SoftwareKey::algorithm() const {
 }
 
 base::Result<base::Bytes> SoftwareKey::sign(const crypto::Digest& digest) {
-  base::Bytes signature(1024);  // an RSA-4096 signature has 512 bytes, an ECDSA P-384 one at most 104
-  std::size_t size = 0;
-#if MBEDTLS_VERSION_MAJOR < 3
-  const int error = mbedtls_pk_sign(&key_->pk, md_type(digest.algorithm()), digest.bytes().data(),
-                                    digest.bytes().size(), signature.data(), &size, system_random, nullptr);
-#else
-  const int error =
-      mbedtls_pk_sign(&key_->pk, md_type(digest.algorithm()), digest.bytes().data(), digest.bytes().size(),
-                      signature.data(), signature.size(), &size, system_random, nullptr);
-#endif
-  if (error != 0) return fail(Errc::unavailable, "the software key did not sign");
+  const std::unique_ptr<EVP_PKEY_CTX, decltype(&EVP_PKEY_CTX_free)> context(EVP_PKEY_CTX_new(key_->pkey.get(), nullptr),
+                                                                            EVP_PKEY_CTX_free);
+  base::Bytes signature(static_cast<std::size_t>(EVP_PKEY_get_size(key_->pkey.get())));
+  std::size_t size = signature.size();
+  if (!context || EVP_PKEY_sign_init(context.get()) <= 0 ||
+      EVP_PKEY_CTX_set_signature_md(context.get(), message_digest(digest.algorithm())) <= 0 ||
+      EVP_PKEY_sign(context.get(), signature.data(), &size, digest.bytes().data(), digest.bytes().size()) <= 0) {
+    ERR_clear_error();
+    return fail(Errc::unavailable, "the software key did not sign");
+  }
   signature.resize(size);
   return signature;
 }

@@ -1,5 +1,5 @@
 // A private key from a PEM file, for tests and the test signer only: no shipped program signs code with a key like
-// this.
+// this. Over OpenSSL, so that what our own verification accepts was not made by the library it is built on.
 #pragma once
 
 #include <memory>
@@ -27,6 +27,7 @@ class SoftwareKey final : public crypto::Signer {
  private:
   struct Key;
   explicit SoftwareKey(std::unique_ptr<Key> key);
+  static base::Result<SoftwareKey> with_public_part(std::unique_ptr<Key> key);
   std::unique_ptr<Key> key_;
   base::Bytes public_key_der_;
   crypto::KeyAlgorithm algorithm_{};

@@ -2,7 +2,6 @@
 // and benchmarks; it is not installed. Exit status: 0 signed, 1 refused, 2 wrong command or unreadable input.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
@@ -12,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "crypto/base/command_line.hpp"
 #include "crypto/base/limits.hpp"
 #include "crypto/certificate.hpp"
 #include "crypto/cms/signature_edit.hpp"
@@ -38,7 +38,7 @@ struct Options {
   std::string signing_time;
   std::vector<std::string> in;
   cms::SignedAttributes attributes;
-  bool replace = false, append = false, page_hashes = false;
+  bool replace = false, append = false, page_hashes = false, dual = false;
 };
 
 struct Setup {
@@ -83,6 +83,8 @@ Result<Setup> set_up(const Options& options) {
       return fail(Errc::usage, "--form osslsigncode: without description and URL only");
     signing_time = TRY(base::within("--signing-time", base::time_from_argument(options.signing_time)));
   }
+  if (options.dual && (options.append || options.form != "signtool"))
+    return fail(Errc::usage, "--dual: neither with --append nor with another form");
   if (options.append && options.replace) return fail(Errc::usage, "--append and --replace exclude each other");
   if (options.in.size() > 1 && options.out_dir.empty()) return fail(Errc::usage, "several --in files need --out-dir");
   if (options.out.empty() == options.out_dir.empty()) return fail(Errc::usage, "either --out or --out-dir is wanted");
@@ -100,23 +102,29 @@ Result<Setup> set_up(const Options& options) {
   return Setup{std::move(key), std::move(identity), algorithm, signing_time};
 }
 
-Result<base::Bytes> signature_over(const cms::Content& content, const Options& options, Setup& setup) {
+Result<base::Bytes> signature_over(const cms::Content& content, crypto::DigestAlgorithm algorithm, const Options& options,
+                                   Setup& setup) {
   if (setup.signing_time)
-    return tests::sign_like_osslsigncode(content, setup.identity, setup.algorithm, *setup.signing_time, setup.key);
+    return tests::sign_like_osslsigncode(content, setup.identity, algorithm, *setup.signing_time, setup.key);
   const cms::UnsignedData data =
-      TRY(cms::UnsignedData::prepare(content, options.attributes, setup.identity, setup.algorithm));
+      TRY(cms::UnsignedData::prepare(content, options.attributes, setup.identity, algorithm,
+                                     options.dual ? cms::Sha1::for_old_windows : cms::Sha1::refused));
   const base::Bytes signature = TRY(setup.key.sign(data.to_be_signed()));
   return data.with_signature(signature);
 }
 
-cms::Content content_for(const formats::PeMeasurement& measurement, const Options& options, const Setup& setup) {
-  const crypto::Digest& digest = measurement.digest(setup.algorithm);
+cms::Content content_for(const formats::PeMeasurement& measurement, crypto::DigestAlgorithm algorithm, const Options& options,
+                         const Setup& setup) {
+  const crypto::Digest& digest = measurement.digest(algorithm);
   std::optional<formats::PageHashes> pages;
-  if (options.page_hashes)
+  if (options.page_hashes && algorithm != crypto::DigestAlgorithm::sha1)
     pages = formats::PageHashes{formats::PageHashVersion::v2, measurement.page_hashes(formats::PageHashVersion::v2)};
   if (setup.signing_time) return tests::pe_content_like_osslsigncode(digest, pages);
   return pages ? formats::pe_content(digest, *pages) : formats::pe_content(digest);
 }
+
+// For Windows before 8: SHA-1, which that knows, and nested in it the signature that newer ones look for.
+Result<base::Bytes> dual(base::Bytes sha1, base::Bytes nested) { return cms::with_nested_signatures(sha1, {std::move(nested)}); }
 
 // The first signature of a signed image with the new one nested in it.
 Result<base::Bytes> appended(const base::ByteSource& file, const formats::PeImage& image, base::Bytes signed_data) {
@@ -136,13 +144,20 @@ Result<void> sign_pe(const base::ByteSource& file, const std::string& out, const
                                "nests it");
   if (!image.is_signed() && options.append) return fail(Errc::refused, "is not signed: nothing to append to");
   tests::OutputFile output = TRY(tests::OutputFile::create(out));
-  const crypto::DigestAlgorithm algorithms[] = {setup.algorithm};
+  std::vector<crypto::DigestAlgorithm> algorithms = {setup.algorithm};
+  if (options.dual) algorithms.push_back(crypto::DigestAlgorithm::sha1);
   formats::PeMeasuring wanted;
   wanted.algorithms = algorithms;
   wanted.page_hashes_v2 = options.page_hashes;
   wanted.copy_to = &output;
   const formats::PeMeasurement measurement = TRY(image.measure(file, wanted));
-  base::Bytes signed_data = TRY(signature_over(content_for(measurement, options, setup), options, setup));
+  base::Bytes signed_data =
+      TRY(signature_over(content_for(measurement, setup.algorithm, options, setup), setup.algorithm, options, setup));
+  if (options.dual) {
+    constexpr auto kSha1 = crypto::DigestAlgorithm::sha1;
+    base::Bytes sha1 = TRY(signature_over(content_for(measurement, kSha1, options, setup), kSha1, options, setup));
+    signed_data = TRY(dual(std::move(sha1), std::move(signed_data)));
+  }
   if (options.append) signed_data = TRY(appended(file, image, std::move(signed_data)));
   TRY(formats::finish_signed(image, measurement, signed_data, output));
   return output.commit();
@@ -157,7 +172,14 @@ Result<void> sign_cab(const base::ByteSource& file, const std::string& out, cons
   if (!cab.is_signed() && options.append) return fail(Errc::refused, "is not signed: nothing to append to");
   const crypto::Digest digest = TRY(cab.digest(file, setup.algorithm));
   base::Bytes signed_data = TRY(signature_over(
-      setup.signing_time ? tests::cab_content_like_osslsigncode(digest) : formats::cab_content(digest), options, setup));
+      setup.signing_time ? tests::cab_content_like_osslsigncode(digest) : formats::cab_content(digest), setup.algorithm,
+      options, setup));
+  if (options.dual) {
+    constexpr auto kSha1 = crypto::DigestAlgorithm::sha1;
+    const crypto::Digest sha1_digest = TRY(cab.digest(file, kSha1));
+    base::Bytes sha1 = TRY(signature_over(formats::cab_content(sha1_digest), kSha1, options, setup));
+    signed_data = TRY(dual(std::move(sha1), std::move(signed_data)));
+  }
   if (options.append) {
     const base::Bytes area = TRY(cab.signature(file));
     const der::Element primary = TRY(der::Reader(area).expect_element(der::kSequence));
@@ -171,6 +193,7 @@ Result<void> sign_cab(const base::ByteSource& file, const std::string& out, cons
 }
 
 Result<void> sign_catalog(const base::ByteSource& file, const std::string& out, const Options& options, Setup& setup) {
+  if (options.dual) return fail(Errc::usage, "--dual: catalogs have one signature");
   const base::Bytes der = TRY(base::read_all(file, base::limits::kCatalogBytes));
   const cms::SignedData catalog = TRY(base::within("neither a PE image, a cabinet nor a catalog", cms::SignedData::parse(der)));
   if (!(catalog.content_type() == der::oids::kCertificateTrustList))
@@ -179,7 +202,7 @@ Result<void> sign_catalog(const base::ByteSource& file, const std::string& out, 
   if (!catalog.signers().empty() && !options.replace)
     return fail(Errc::refused, "is signed already; --replace puts the new signature in place of the old one");
   const cms::Content content{der::oids::kCertificateTrustList, base::to_bytes(catalog.content_der())};
-  const base::Bytes signed_data = TRY(signature_over(content, options, setup));
+  const base::Bytes signed_data = TRY(signature_over(content, setup.algorithm, options, setup));
   tests::OutputFile output = TRY(tests::OutputFile::create(out));
   TRY(output.write(signed_data));
   return output.commit();
@@ -250,27 +273,24 @@ int run(const Options& options) {
 
 int main(int argc, char** argv) {
   Options options;
-  CLI::App app("Signs PE images, cabinets and catalogs with a key file. For tests only.", "test-signer");
-  app.add_option("--key", options.key, "private key, PEM without pass phrase")->required();
-  app.add_option("--cert", options.certificate, "its certificate, PEM or DER; a chain may follow in the same file")
-      ->required();
-  app.add_option("--chain", options.chain, "certificates of the issuers, PEM");
-  app.add_option("--ac", options.additional, "a cross-certificate, PEM");
-  app.add_option("--digest", options.digest, "sha256 (default), sha384 or sha512");
-  app.add_option("--description", options.attributes.description, "what is signed, for people");
-  app.add_option("--url", options.attributes.url, "where to read more");
-  app.add_option("--in", options.in, "file to sign")->required();
-  app.add_option("--out", options.out, "signed file");
-  app.add_option("--out-dir", options.out_dir, "folder for the signed files, under their own names");
-  app.add_option("--form", options.form, "whose form of signature: signtool (default) or osslsigncode");
-  app.add_option("--signing-time", options.signing_time, "for form osslsigncode: its signing time");
-  app.add_flag("--replace", options.replace, "replace an existing signature");
-  app.add_flag("--append", options.append, "add a nested signature");
-  app.add_flag("--page-hashes", options.page_hashes, "sign digests of every page");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
-  }
+  base::CommandLine app("Signs PE images, cabinets and catalogs with a key file. For tests only.", "test-signer");
+  app.option("--key", options.key, "private key, PEM without pass phrase").required();
+  app.option("--cert", options.certificate, "its certificate, PEM or DER; a chain may follow in the same file")
+      .required();
+  app.option("--chain", options.chain, "certificates of the issuers, PEM");
+  app.option("--ac", options.additional, "a cross-certificate, PEM");
+  app.option("--digest", options.digest, "sha256 (default), sha384 or sha512");
+  app.option("--description", options.attributes.description, "what is signed, for people");
+  app.option("--url", options.attributes.url, "where to read more");
+  app.option("--in", options.in, "file to sign").required();
+  app.option("--out", options.out, "signed file");
+  app.option("--out-dir", options.out_dir, "folder for the signed files, under their own names");
+  app.option("--form", options.form, "whose form of signature: signtool (default) or osslsigncode");
+  app.option("--signing-time", options.signing_time, "for form osslsigncode: its signing time");
+  app.flag("--replace", options.replace, "replace an existing signature");
+  app.flag("--append", options.append, "add a nested signature");
+  app.flag("--dual", options.dual, "sign with SHA-1 for Windows before 8, and nest the other signature in that one");
+  app.flag("--page-hashes", options.page_hashes, "sign digests of every page");
+  if (const std::optional<int> status = app.parse(argc, argv)) return *status;
   return run(options);
 }

@@ -60,7 +60,7 @@ Result<void> expect_path(std::string_view path) {
   }
 }
 
-std::string quoted(std::string_view path) {
+std::string in_quotes(std::string_view path) {
   constexpr std::size_t kShown = 300;
   const bool whole = path.size() <= kShown;
   return fmt::format("path \"{}{}\"", base::printable(path.substr(0, kShown)), whole ? "" : "...");
@@ -70,7 +70,7 @@ std::string quoted(std::string_view path) {
 
 Result<void> expect_package_path(std::string_view path) {
   const Result<void> expected = expect_path(path);
-  if (!expected) return tl::unexpected<base::Error>(expected.error().within(quoted(path)));
+  if (!expected) return tl::unexpected<base::Error>(expected.error().within(in_quotes(path)));
   return {};
 }
 
@@ -80,8 +80,8 @@ Result<void> expect_distinct_paths(const std::vector<std::string>& paths) {
     TRY(expect_package_path(path));
     const auto [known, is_new] = files.emplace(base::lower_ascii(path), path);
     if (is_new) continue;
-    if (known->second == path) return fail(Errc::refused, quoted(path) + ": listed twice");
-    return fail(Errc::refused, fmt::format("{} and \"{}\" differ only in case", quoted(path), known->second));
+    if (known->second == path) return fail(Errc::refused, in_quotes(path) + ": listed twice");
+    return fail(Errc::refused, fmt::format("{} and \"{}\" differ only in case", in_quotes(path), known->second));
   }
   // Folders too: on a FAT stick "A/x" and "a/y" would come back under one spelling.
   std::map<std::string, std::string_view> folders;
@@ -90,11 +90,11 @@ Result<void> expect_distinct_paths(const std::vector<std::string>& paths) {
       const std::string_view folder = std::string_view(path).substr(0, slash);
       std::string lower = base::lower_ascii(folder);
       if (files.contains(lower))
-        return fail(Errc::refused, fmt::format("{}: \"{}\" is a file and a folder", quoted(path), folder));
+        return fail(Errc::refused, fmt::format("{}: \"{}\" is a file and a folder", in_quotes(path), folder));
       const auto [known, is_new] = folders.emplace(std::move(lower), folder);
       if (!is_new && known->second != folder)
         return fail(Errc::refused,
-                    fmt::format("{}: the folders \"{}\" and \"{}\" differ only in case", quoted(path), folder,
+                    fmt::format("{}: the folders \"{}\" and \"{}\" differ only in case", in_quotes(path), folder,
                                 known->second));
     }
   }

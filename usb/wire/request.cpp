@@ -47,9 +47,12 @@ Result<std::vector<Operation>> operations_of(Fields& manifest) {
     const Operation operation =
         TRY(base::within("manifest: operations", operation_from_name(item.get_ref<const std::string&>())));
     if (!operations.empty() && operation <= operations.back())
-      return fail(Errc::malformed, "manifest: operations: each once, in the order embed, catalog");
+      return fail(Errc::malformed, "manifest: operations: each once, in the order embed, catalog, append, cabinet, page-hashes");
     operations.push_back(operation);
   }
+  const auto has = [&](Operation wanted) { return std::find(operations.begin(), operations.end(), wanted) != operations.end(); };
+  if (has(Operation::page_hashes) && !has(Operation::embed) && !has(Operation::append))
+    return fail(Errc::malformed, "manifest: operations: page-hashes says how to embed or append, neither of which is asked for");
   return operations;
 }
 
@@ -96,14 +99,21 @@ std::string_view operation_name(Operation operation) {
       return "embed";
     case Operation::catalog:
       return "catalog";
+    case Operation::append:
+      return "append";
+    case Operation::cabinet:
+      return "cabinet";
+    case Operation::page_hashes:
+      return "page-hashes";
   }
   base::stop("no such operation");
 }
 
 Result<Operation> operation_from_name(std::string_view name) {
-  for (const Operation operation : {Operation::embed, Operation::catalog})
+  for (const Operation operation : {Operation::embed, Operation::catalog, Operation::append, Operation::cabinet,
+                                    Operation::page_hashes})
     if (name == operation_name(operation)) return operation;
-  return fail(Errc::malformed, fmt::format("\"{}\" is not an operation; embed or catalog wanted", base::printable(name)));
+  return fail(Errc::malformed, fmt::format("\"{}\" is not an operation; embed, catalog, append, cabinet or page-hashes wanted", base::printable(name)));
 }
 
 Result<Request> Request::from_json(std::string_view json) {

@@ -27,6 +27,9 @@ bool is_request_id(std::string_view text);
 enum class Operation : std::uint8_t {
   embed,     // embed a signature in every PE file that has none
   catalog,   // make the catalogs that the INFs name, and sign them
+  append,        // nest a signature in every PE file and cabinet that has one
+  cabinet,       // sign every cabinet that has no signature
+  page_hashes,   // digests of every page in the signatures of PE files; goes with embed or append
 };
 std::string_view operation_name(Operation operation);
 base::Result<Operation> operation_from_name(std::string_view name);

@@ -49,6 +49,19 @@ TEST(ConfigurationText, RefusesWhatIsMissing) {
   expect_refused(text.substr(0, text.find("[[profile]]")), "there is no [[profile]]");
 }
 
+TEST(ConfigurationText, TakesADescriptionAndAUrlForSignatures) {
+  const auto read = Configuration::parse(with("submitters", "description = \"Example driver\"\nurl = \"https://example.com\"\nsubmitters"));
+  ASSERT_TRUE(read) << read.error().text();
+  EXPECT_EQ(read->profiles.at(0).description, "Example driver");
+  EXPECT_EQ(read->profiles.at(0).url, "https://example.com");
+  Profile other = read->profiles.at(0);
+  other.url.clear();
+  EXPECT_NE(profile_digest(other, {}), profile_digest(read->profiles.at(0), {}));   // officers approve them
+  expect_refused(with("submitters", "url = \"https://exämple.com\"\nsubmitters"), "url: printable ASCII");
+  expect_refused(with("submitters", "url = 1\nsubmitters"), "needs url");
+  expect_refused(with("submitters", "description = \"" + std::string(5000, 'x') + "\"\nsubmitters"), "at most 4096 bytes");
+}
+
 TEST(ConfigurationText, RefusesValuesOfTheWrongType) {
   expect_refused(with("name = \"vault-1\"", "name = 1"), "[appliance] needs name");
   expect_refused(with("[\"build-1\"]", "\"build-1\""), "needs submitters = [");

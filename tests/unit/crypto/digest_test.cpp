@@ -44,8 +44,16 @@ TEST(Digest, FastAndPlainSha256AgreeForEveryLength) {
         << size;
 }
 
-std::string hex_through(crypto::HashPath path, std::string_view text) {
-  crypto::Hasher hasher(DigestAlgorithm::sha256, path);
+TEST(Digest, FastAndPortableSha1AgreeForEveryLength) {
+  const Bytes all = pattern(1100);
+  for (std::size_t size = 0; size <= all.size(); ++size) {
+    crypto::Hasher plain(DigestAlgorithm::sha1, crypto::HashPath::portable);   // mbedTLS
+    ASSERT_EQ(crypto::digest_of(DigestAlgorithm::sha1, ByteView(all).first(size)), std::move(plain.update(ByteView(all).first(size))).finish()) << size;
+  }
+}
+
+std::string hex_through(crypto::HashPath path, std::string_view text, DigestAlgorithm algorithm = DigestAlgorithm::sha256) {
+  crypto::Hasher hasher(algorithm, path);
   return std::move(hasher.update(base::as_bytes(text))).finish().hex();
 }
 
@@ -58,6 +66,10 @@ TEST(Digest, IsThatOfTheStandardsExamplesOnBothPaths) {  // FIPS 180-2, appendix
               "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
     EXPECT_EQ(hex_through(path, std::string(1000000, 'a')),
               "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+    EXPECT_EQ(hex_through(path, "abc", DigestAlgorithm::sha1), "a9993e364706816aba3e25717850c26c9cd0d89d");   // appendix A of FIPS 180-2
+    EXPECT_EQ(hex_through(path, "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", DigestAlgorithm::sha1),
+              "84983e441c3bd26ebaae4aa1f95129e5e54670f1");
+    EXPECT_EQ(hex_through(path, std::string(1000000, 'a'), DigestAlgorithm::sha1), "34aa973cd4c4daa4f61eeb2bdbad27316534016f");
     const auto two = crypto::sha256_of_two(base::as_bytes("abc"), base::as_bytes("bca"), path);
     EXPECT_EQ(two[0].hex(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
   }

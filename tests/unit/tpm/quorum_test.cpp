@@ -396,50 +396,5 @@ TEST_F(QuorumKeyTest, EveryErrorLeavesNothingLoadedButTheKey) {
   EXPECT_EQ(must(device->loaded()), 0U);
 }
 
-// The calculator's policies against the TPM's own, for every size of quorum, and a signature through the nested OR.
-class AnyQuorum : public Custody, public testing::WithParamInterface<std::pair<unsigned, unsigned>> {};
-
-TEST_P(AnyQuorum, SignsWithItsLastOfficersAndRefusesOneLess) {
-  const auto [m, n] = GetParam();
-  const Quorum quorum = quorum_of(m, n);
-  define(quorum);
-  const KeyBlob made = must(make_key(quorum, KeyAlgorithm::ecdsa_p256));
-  QuorumKey key = must(load(made, quorum));
-  std::vector<Approval> given;
-  for (unsigned i = 0; i < n; ++i) {
-    const Officer& officer = quorum.officers[i];
-    given.push_back(must(key.approve(officer.name, secret(pin(officer)), std::vector<crypto::Digest>{driver, other})));
-  }
-  const std::span<const Approval> all(given);
-  ASSERT_OK(key.sign(driver, all.last(m)));
-  ASSERT_OK(key.sign(driver, all.first(m)));
-  ASSERT_OK(key.sign(driver, all));
-  EXPECT_FALSE(key.sign(driver, all.last(m - 1)));
-  EXPECT_FALSE(key.sign(driver, all.first(m - 1)));
-}
-
-INSTANTIATE_TEST_SUITE_P(Sizes, AnyQuorum,
-                         testing::Values(std::pair(1U, 1U), std::pair(1U, 2U), std::pair(2U, 2U), std::pair(3U, 5U),
-                                         std::pair(4U, 7U), std::pair(7U, 7U)),
-                         [](const auto& size) {
-                           return std::to_string(size.param.first) + "of" + std::to_string(size.param.second);
-                         });
-
-TEST_F(QuorumKeyTest, EveryThreeOfFiveSignAndNoTwoDo) {
-  const Quorum five = quorum_of(3, 5);
-  define(five);
-  const KeyBlob made = must(make_key(five, KeyAlgorithm::ecdsa_p256));
-  QuorumKey key = must(load(made, five));
-  for (unsigned mask = 0; mask < 32; ++mask) {
-    std::vector<Approval> given;
-    for (unsigned i = 0; i < 5; ++i) {
-      if ((mask >> i & 1U) == 0) continue;
-      const Officer& officer = five.officers[i];
-      given.push_back(must(key.approve(officer.name, secret(pin(officer)), std::vector<crypto::Digest>{driver})));
-    }
-    EXPECT_EQ(key.sign(driver, given).has_value(), given.size() >= 3) << mask;
-  }
-}
-
 }  // namespace
 }  // namespace tpm

@@ -30,7 +30,7 @@ struct Parts {
   Bytes algorithms = der::set_of({der::algorithm(crypto::DigestAlgorithm::sha256)});
   Bytes content = der::sequence({der::oid(oids::kSpcIndirectData), der::element(der::context(0), pe_content().der)});
   Bytes certificates;  // with its [0], or nothing
-  Bytes signers = der::element(der::kSet, {});
+  Bytes signers = der::element(der::kSet, base::ByteView());
   Bytes der() const {
     const Bytes inner = der::sequence({version, algorithms, content, certificates, signers});
     return der::sequence({der::oid(oids::kSignedData), der::element(der::context(0), inner)});

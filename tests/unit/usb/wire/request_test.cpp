@@ -98,6 +98,7 @@ TEST(Request, RefusesListsThatAreNotAsTheyShouldBe) {
   expect_refused(edited(R"(["embed","catalog"])", R"(["catalog","embed"])"), Errc::malformed, "in the order");
   expect_refused(edited(R"(["embed","catalog"])", R"(["embed","embed"])"), Errc::malformed, "each once");
   expect_refused(edited(R"(["embed","catalog"])", R"(["timestamp"])"), Errc::malformed, "not an operation");
+  expect_refused(edited(R"(["embed","catalog"])", R"(["catalog","page-hashes"])"), Errc::malformed, "page-hashes says how to embed or append");
   expect_refused(edited(R"(["10_X64","10_RS5_ARM64"])", "[]"), Errc::malformed, "empty");
   expect_refused(edited(R"("10_RS5_ARM64")", R"("10_x64")"), Errc::malformed, "given twice");
   expect_refused(edited(R"("10_RS5_ARM64")", R"("10 X64")"), Errc::malformed, "not a name");
