@@ -87,7 +87,7 @@ Result<std::vector<std::string>> objections_at_start(Device& device, attest::Mod
 
 Result<std::vector<std::string>> objections(Device& device, attest::Mode mode) {
   std::vector<std::string> found = TRY(objections_at_start(device, mode));
-  attest::NvPublic probe = attest::person_index(attest::kFirstOfficer);
+  attest::NvPublic probe = attest::unwritten(attest::person_index(attest::kFirstOfficer));
   probe.index = kProbe;
   const Result<void> defined = run_as_owner(device, OwnerCommand::define(probe, "trying out a PIN_FAIL index"));
   if (!defined && defined.error().code() == Errc::tpm)
@@ -95,7 +95,7 @@ Result<std::vector<std::string>> objections(Device& device, attest::Mode mode) {
   else if (!defined)
     return tl::unexpected<base::Error>(defined.error());
   else
-    TRY(run_as_owner(device, OwnerCommand::undefine(attest::unwritten(probe), "removing it again")));
+    TRY(run_as_owner(device, OwnerCommand::undefine(probe, "removing it again")));
   return found;
 }
 
@@ -105,7 +105,12 @@ Result<void> expect_empty(Device& device) {
       TPMA_PERMANENT_OWNERAUTHSET | TPMA_PERMANENT_ENDORSEMENTAUTHSET | TPMA_PERMANENT_LOCKOUTAUTHSET;
   if ((permanent & kPasswords) != 0)
     return fail(Errc::refused, "a hierarchy of this TPM has a password already; clear the TPM in the machine's firmware setup first");
-  const std::vector<TPM2_HANDLE> indices = TRY(owner_indices(device));
+  std::vector<TPM2_HANDLE> indices = TRY(owner_indices(device));
+  if (std::erase(indices, kProbe) != 0) {   // the power went while PIN_FAIL was tried out
+    attest::NvPublic probe = attest::unwritten(attest::person_index(attest::kFirstOfficer));
+    probe.index = kProbe;
+    TRY(run_as_owner(device, OwnerCommand::undefine(probe, "removing what an interrupted trial left")));
+  }
   if (!indices.empty())
     return fail(Errc::refused, fmt::format("this TPM is not empty: index 0x{:08x} is defined ({} in all); clear the TPM in the "
                                            "machine's firmware setup first", indices.front(), indices.size()));

@@ -259,6 +259,7 @@ Result<void> raise_floor(const AdminDesk& desk, std::uint64_t version) {
   const Bytes before = TRY(tpm::read_public_index(*device, attest::floor_index()));
   const Bytes after = base::ByteWriter().u64be(version).bytes();
   if (after <= before) return fail(Errc::refused, fmt::format("the floor is {} or higher already; it is never lowered", version));
+  desk.custody.let_go();   // ESYS has one handle for an index: reading FLOOR has closed the one that the gate keeps
   return do_all(desk, fmt::format("raise the firmware floor to {}", version),
                 {OwnerCommand::write(attest::floor_index(), after, fmt::format("firmware older than version {} never signs again", version))});
 }
