@@ -135,7 +135,8 @@ struct AnswerEncoder {
     put_list(out, approval.approved);
     out.u32le(approval.needed);
     put_list(out, approval.officers);
-    out.u32le(approval.seconds_left);
+    out.u32le(approval.seconds_left).u32le(approval.signing_seconds);
+    put_text(out, approval.words);
     return out;
   }
   ByteWriter operator()(const Progress& progress) const {
@@ -228,6 +229,8 @@ Result<ConsoleAnswer> take_answer(ByteReader& in) {
       approval.needed = TRY(in.u32le());
       approval.officers = TRY(take_list(in));
       approval.seconds_left = TRY(in.u32le());
+      approval.signing_seconds = TRY(in.u32le());
+      approval.words = TRY(take_text(in, base::limits::kNameBytes));
       return ConsoleAnswer(std::move(approval));
     }
     case Kind::progress: {

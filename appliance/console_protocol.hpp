@@ -57,6 +57,8 @@ struct Approval {   // the sitting goes on: who has approved, how many are still
   std::uint32_t needed = 0;
   std::vector<std::string> officers;   // who may still approve
   std::uint32_t seconds_left = 0;
+  std::uint32_t signing_seconds = 0;    // what the TPM will take once the last one has approved
+  std::string words;                    // two that only this box can show, before a PIN is typed
 };
 struct Progress {
   std::uint32_t done = 0;

@@ -5,10 +5,12 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
 
+#include "tpm/provisioning.hpp"
 #include "usb/files/safe_write.hpp"
 
 namespace appliance {
@@ -38,22 +40,68 @@ TpmLock::~TpmLock() {
   if (descriptor_ >= 0) ::close(descriptor_);
 }
 
-Custody::Custody(Layout layout, std::string tcti) : layout_(std::move(layout)), tcti_(std::move(tcti)) {}
+Custody::Custody(Layout layout, std::string tcti, std::optional<crypto::Digest> configuration)
+    : layout_(std::move(layout)), tcti_(std::move(tcti)), configuration_(std::move(configuration)) {}
+
+namespace {
+
+Result<void> expect_as_provisioned(tpm::Device& device, const base::Bytes& srk_name, attest::Mode mode) {
+  TRY(device.expect_srk(srk_name));
+  const std::vector<std::string> objections = TRY(tpm::objections_at_start(device, mode));
+  if (!objections.empty()) return fail(Errc::refused, objections.front());
+  return tpm::expect_closed(device);
+}
+
+}  // namespace
 
 Result<tpm::Device*> Custody::device() {
-  if (device_ == nullptr) {
-    const base::Bytes srk_name = TRY(load_srk_name(layout_));
-    std::unique_ptr<tpm::Device> opened = TRY(tpm::Device::open(tcti_));
-    TRY(opened->expect_srk(srk_name));
-    kind_ = opened->is_software() ? "software" : opened->manufacturer();
-    device_ = std::move(opened);
+  if (device_ != nullptr) return device_.get();
+  const base::Bytes srk_name = TRY(load_srk_name(layout_));
+  attest::FirmwareMap map = TRY(load_firmware_map(layout_));
+  tpm::FirmwareApproval approval = TRY(load_firmware_approval(layout_));
+  std::unique_ptr<tpm::Device> opened = TRY(tpm::Device::open(tcti_));
+  TRY(expect_as_provisioned(*opened, srk_name, map.trust().mode));
+  mode_ = map.trust().mode;
+  auto gate = std::make_unique<tpm::FirmwareGate>(TRY(tpm::FirmwareGate::load(*opened, std::move(map), std::move(approval))));
+  if (configuration_) {
+    const base::Bytes approved = TRY(base::within("CONFIG", tpm::read_public_index(*opened, attest::config_index())));
+    if (!std::equal(approved.begin(), approved.end(), configuration_->bytes().begin(), configuration_->bytes().end()))
+      return fail(Errc::refused, "coldseal.toml is not the one that administrators approved; put it back, or let them approve it: "
+                                 "coldseal-admin configuration approve");
   }
+  kind_ = opened->is_software() ? "software" : opened->manufacturer();
+  words_.clear();
+  ++openings_;
+  device_ = std::move(opened);
+  gate_ = std::move(gate);
   return device_.get();
+}
+
+Result<tpm::FirmwareGate*> Custody::gate() {
+  TRY(device());
+  return gate_.get();
+}
+
+Result<tpm::AuditAnchor> Custody::anchor() {
+  tpm::Device* const open = TRY(device());
+  return tpm::AuditAnchor(*open, *gate_);
+}
+
+Result<tpm::Administration> Custody::administration() {
+  tpm::Device* const open = TRY(device());
+  const tpm::Quorum administrators = TRY(load_administrators(layout_, *open));
+  return tpm::Administration::load(*open, administrators);
+}
+
+Result<std::string> Custody::words() {
+  TRY(device());
+  if (words_.empty()) words_ = TRY(gate_->words());
+  return words_;
 }
 
 Result<tpm::QuorumKey> Custody::load(const KeyClass& key_class) {
   tpm::Device* const open = TRY(device());
-  tpm::QuorumKey key = TRY(tpm::QuorumKey::load(*open, key_class.blob, key_class.quorum));
+  tpm::QuorumKey key = TRY(tpm::QuorumKey::load(*open, *gate_, key_class.slot, key_class.blob, key_class.quorum));
   if (key.name() != key_class.key_name || !(key.public_key() == key_class.public_key))
     return fail(Errc::mismatch, fmt::format("key class \"{}\": key.name or key.pem is not that of key.public", key_class.name));
   return key;
@@ -63,7 +111,7 @@ Result<tpm::ReceiptKey*> Custody::receipt_key() {
   tpm::Device* const open = TRY(device());
   if (receipt_key_ == nullptr) {
     const StoredReceiptKey stored = TRY(StoredReceiptKey::load(layout_));
-    std::unique_ptr<tpm::ReceiptKey> key = TRY(tpm::ReceiptKey::load(*open, stored.blob));
+    std::unique_ptr<tpm::ReceiptKey> key = TRY(tpm::ReceiptKey::load(*open, *gate_, stored.blob));
     if (!(key->public_key() == stored.public_key)) return fail(Errc::mismatch, "receipt key: key.pem is not that of key.public");
     receipt_keyid_ = key->public_key().keyid();
     receipt_key_ = std::move(key);
@@ -73,6 +121,7 @@ Result<tpm::ReceiptKey*> Custody::receipt_key() {
 
 void Custody::let_go() {
   receipt_key_.reset();
+  gate_.reset();
   device_.reset();
 }
 

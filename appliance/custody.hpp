@@ -3,12 +3,16 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "appliance/key_store.hpp"
 #include "appliance/layout.hpp"
 #include "crypto/base/result.hpp"
+#include "tpm/administration.hpp"
+#include "tpm/audit_anchor.hpp"
 #include "tpm/device.hpp"
+#include "tpm/firmware_gate.hpp"
 #include "tpm/quorum.hpp"
 #include "tpm/receipt_key.hpp"
 
@@ -29,10 +33,20 @@ class TpmLock {
 
 class Custody {
  public:
-  Custody(Layout layout, std::string tcti);
+  // configuration: the digest of coldseal.toml, to be the one that administrators approved; without one it is not looked at.
+  Custody(Layout layout, std::string tcti, std::optional<crypto::Digest> configuration = std::nullopt);
 
-  // The open TPM, its storage root key held against the provisioned one.
+  // The open TPM: its storage root key is the provisioned one, its hierarchies are closed, its mode is the appliance's, and
+  // what runs is approved firmware. Errc::mismatch, Errc::refused for one of which any of this is not so.
   base::Result<tpm::Device*> device();
+  base::Result<tpm::FirmwareGate*> gate();
+  base::Result<tpm::AuditAnchor> anchor();
+  base::Result<tpm::Administration> administration();
+  // Two words that only this box can show; people look for them before they enter a PIN.
+  base::Result<std::string> words();
+  attest::Mode mode() const { return mode_; }
+  // How often the TPM was opened: whoever holds something of it sees that it was opened anew.
+  std::uint64_t openings() const { return openings_; }
   base::Result<tpm::QuorumKey> load(const KeyClass& key_class);
   // Signs with the receipt key.
   base::Result<tpm::ReceiptKey*> receipt_key();
@@ -47,8 +61,13 @@ class Custody {
   std::string tcti_;
   std::string kind_ = "unknown";
   std::string receipt_keyid_;
+  std::optional<crypto::Digest> configuration_;
+  attest::Mode mode_ = attest::Mode::development;
+  std::uint64_t openings_ = 0;
+  std::string words_;
   std::unique_ptr<tpm::Device> device_;
-  std::unique_ptr<tpm::ReceiptKey> receipt_key_;   // after device_: it goes first
+  std::unique_ptr<tpm::FirmwareGate> gate_;        // after device_: it goes first
+  std::unique_ptr<tpm::ReceiptKey> receipt_key_;   // likewise
 };
 
 }  // namespace appliance

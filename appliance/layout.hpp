@@ -25,6 +25,9 @@ class Layout {
   std::filesystem::path keys() const { return state() / "keys"; }
   std::filesystem::path key_class(std::string_view name) const { return keys() / name; }
   std::filesystem::path receipt_key() const { return keys() / "receipt"; }
+  std::filesystem::path administrators() const { return keys() / "administrators.toml"; }
+  std::filesystem::path firmware() const { return keys() / "firmware"; }   // vendors' keys and what they approved
+  std::filesystem::path ceremony() const { return state() / "ceremony"; }  // how far it got, and its transcript
 
   std::filesystem::path runtime() const { return root_ / "run/coldseal"; }
   std::filesystem::path console_socket() const { return runtime() / "console.sock"; }

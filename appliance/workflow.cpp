@@ -74,6 +74,7 @@ Result<Approval> Workflow::begin_approval(const std::string& id) {
     when_tpm_fails(sitting.error());
     return tl::unexpected<base::Error>(sitting.error());
   }
+  TRY(custody_.words());   // the box must be able to show that it is itself before anybody types a PIN
   TRY(record(AuditEvent::approval_started, id, {{"signing-set", (*sitting)->plan().set().fingerprint().hex()}}));
   sitting_ = std::move(*sitting);
   ++sitting_number_;
@@ -96,7 +97,10 @@ Result<ConsoleAnswer> Workflow::enter_pin(const std::string& officer, base::Secr
     return tl::unexpected<base::Error>(recorded.error());
   }
   note(id, fmt::format("approved by {}", officer));
-  if (sitting_->needed() > 0) return ConsoleAnswer(sitting_view());
+  if (sitting_->needed() > 0) {
+    Approval view = TRY(sitting_view());
+    return ConsoleAnswer(std::move(view));
+  }
   if (const Result<void> done = sign(progress); !done) {
     discard_response(settings_.layout, id);
     end_sitting(done.error().text());

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "appliance/audit_log.hpp"
+#include "appliance/anchored_log.hpp"
 #include "appliance/clock.hpp"
 #include "appliance/configuration.hpp"
 #include "appliance/console_protocol.hpp"
@@ -60,7 +60,7 @@ class Workflow {
   std::uint64_t sitting_number() const { return sitting_ == nullptr ? 0 : sitting_number_; }
 
  private:
-  explicit Workflow(Settings settings, AuditLog log);
+  explicit Workflow(Settings settings, AnchoredLog log);
   using Fields = std::map<std::string, std::string>;
 
   struct Prepared {
@@ -86,6 +86,8 @@ class Workflow {
   base::Result<void> carry_out_what_was_recorded();
   base::Result<void> complete_spool(const std::string& id) const;
   base::Result<void> record(transparency::AuditEvent event, const std::string& id, const Fields& data);
+  // The anchor in the TPM, once the log was held against it since the TPM was opened.
+  base::Result<tpm::AuditAnchor> checked_anchor();
   base::Result<void> remove_from_inbox(const std::string& id);
   base::Result<const RequestRecord*> waiting_request(const std::string& id) const;
   base::Result<const RequestRecord*> rejectable_request(const std::string& id) const;
@@ -98,7 +100,7 @@ class Workflow {
   static void describe_findings(transparency::Receipt& receipt, const std::vector<package::Finding>& findings);
   static crypto::Digest outputs_digest(const std::vector<transparency::OutputFile>& outputs);
   static std::string name_to_record(const KeyClass& key_class, const std::string& typed);
-  Approval sitting_view() const;
+  base::Result<Approval> sitting_view();
   using Moment = std::chrono::steady_clock::time_point;
   bool is_due(Moment again_at) const { return settings_.clock->steady() >= again_at; }
   void put_off(Moment& again_at, const std::string& id, const base::Error& why);
@@ -106,11 +108,12 @@ class Workflow {
   void note(const std::string& id, const std::string& what) const;
 
   Settings settings_;
-  AuditLog log_;
+  AnchoredLog log_;
   RequestBook book_;
   Custody custody_;
   std::unique_ptr<Sitting> sitting_;   // after custody_: it goes first
   std::uint64_t sitting_number_ = 0;
+  std::uint64_t checked_opening_ = 0;   // custody_.openings() when the log was held against its anchor
   std::vector<std::string> unpublished_;   // answered, but the folder in the outbox has not got its name yet
   Moment take_in_again_at_{};
   Moment inspect_again_at_{};

@@ -51,20 +51,25 @@ void remove_leftovers(const std::filesystem::path& folder) {
 
 }  // namespace
 
-Workflow::Workflow(Settings settings, AuditLog log)
+Workflow::Workflow(Settings settings, AnchoredLog log)
     : settings_(std::move(settings)),
       log_(std::move(log)),
-      custody_(settings_.layout, settings_.configuration.tpm) {}
+      custody_(settings_.layout, settings_.configuration.tpm, settings_.configuration.digest) {}
 
 Result<std::unique_ptr<Workflow>> Workflow::start(Settings settings) {
   TRY(make_state_folders(settings.layout));
-  AuditLog::Opened opened = TRY(AuditLog::open(settings.layout.audit_log(), *settings.clock));
+  AnchoredLog::Opened opened = TRY(AnchoredLog::open(settings.layout.audit_log(), *settings.clock));
   std::unique_ptr<Workflow> workflow(new Workflow(std::move(settings), std::move(opened.log)));
   for (const transparency::AuditLine& line : opened.lines)
     TRY(base::within("audit log", workflow->book_.apply(line)));
   TRY(workflow->put_right_after_restart());
   // So that every screen says from the start what kind of TPM this is; without one, requests are still taken in.
-  if (const Result<tpm::Device*> device = workflow->custody_.device(); !device) workflow->note("", device.error().text());
+  if (const Result<tpm::AuditAnchor> anchor = workflow->checked_anchor(); !anchor) {
+    // What administrators must look at stops the start; what may pass does not.
+    const Errc code = anchor.error().code();
+    if (code == Errc::mismatch || code == Errc::refused) return tl::unexpected<base::Error>(anchor.error());
+    workflow->note("", anchor.error().text());
+  }
   return workflow;
 }
 
@@ -122,9 +127,25 @@ void Workflow::catch_up() {
 // The book agrees first, or our own state machine is wrong and nothing may be written that could not be replayed.
 Result<void> Workflow::record(AuditEvent event, const std::string& id, const Fields& data) {
   base::require(book_.expect_can_follow(event, id).has_value(), "a step that the request's state does not allow");
-  const transparency::AuditLine line = TRY(log_.append(event, id, data));
-  base::require(book_.apply(line).has_value(), "the book refuses a line that it would replay");
-  return {};
+  if (!is_anchored(event)) {
+    const transparency::AuditLine line = TRY(log_.append(event, id, data));
+    base::require(book_.apply(line).has_value(), "the book refuses a line that it would replay");
+    return {};
+  }
+  tpm::AuditAnchor anchor = TRY(checked_anchor());
+  const AnchoredLog::Anchored written = TRY(log_.append_anchored(anchor, event, id, data));
+  base::require(book_.apply(written.line).has_value(), "the book refuses a line that it would replay");
+  if (!written.anchored) checked_opening_ = 0;   // to be looked at, and made up for, before the next one
+  return written.anchored;
+}
+
+Result<tpm::AuditAnchor> Workflow::checked_anchor() {
+  tpm::AuditAnchor anchor = TRY(custody_.anchor());
+  if (checked_opening_ != custody_.openings()) {
+    TRY(log_.check(anchor));
+    checked_opening_ = custody_.openings();
+  }
+  return anchor;
 }
 
 void Workflow::note(const std::string& id, const std::string& what) const {
@@ -240,10 +261,13 @@ std::string Workflow::name_to_record(const KeyClass& key_class, const std::strin
   return known ? typed : "not an officer of the key class";
 }
 
-Approval Workflow::sitting_view() const {
+Result<Approval> Workflow::sitting_view() {
+  std::string words = TRY(custody_.words());
   const auto left = std::chrono::duration_cast<std::chrono::seconds>(sitting_->ends() - settings_.clock->steady());
-  return {sitting_->approved(), sitting_->needed(), sitting_->may_still_approve(),
-          static_cast<std::uint32_t>(std::max<std::int64_t>(0, left.count()))};
+  const auto signing = std::chrono::ceil<std::chrono::seconds>(sitting_->estimate());
+  return Approval{sitting_->approved(), sitting_->needed(), sitting_->may_still_approve(),
+                  static_cast<std::uint32_t>(std::max<std::int64_t>(0, left.count())),
+                  static_cast<std::uint32_t>(signing.count()), std::move(words)};
 }
 
 Result<void> Workflow::prove_officer(const KeyClass& key_class, const std::string& name, base::SecretBytes pin) {
@@ -262,7 +286,7 @@ Result<transparency::Receipt> Workflow::receipt_of(const std::string& id) {
   receipt.request_id = id;
   receipt.created = log_.now();
   receipt.appliance = {.name = settings_.configuration.name,
-                       .mode = "development",
+                       .mode = std::string(attest::mode_name(custody_.mode())),
                        .firmware_gate = "not measured",
                        .tpm = custody_.kind(),
                        .receipt_keyid = custody_.receipt_keyid(),

@@ -94,6 +94,16 @@ void overwrite_auth_in(Context& context, const Loaded& hmac, const Loaded& scrat
   (void)Esys_TR_SetAuth(context.esys(), root, &none);
 }
 
+Result<void> restart(Context& context, const Loaded& session) {
+  return check(Esys_PolicyRestart(context.esys(), session.handle(), ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE), Step::other);
+}
+
+Result<std::uint32_t> tpm_handle_of(Context& context, const Loaded& session) {
+  TPM2_HANDLE handle = 0;
+  TRY(check(Esys_TR_GetTpmHandle(context.esys(), session.handle(), &handle), Step::other));
+  return std::uint32_t{handle};
+}
+
 Result<Bytes> nonce_of(Context& context, const Loaded& session) {
   const auto nonce = TRY(answer<TPM2B_NONCE>(
       Step::other, [&](TPM2B_NONCE** out) { return Esys_TRSess_GetNonceTPM(context.esys(), session.handle(), out); }));
@@ -128,6 +138,23 @@ Result<NvIndex> NvIndex::open(Context& context, const attest::NvPublic& wanted) 
     return fail(Errc::refused, fmt::format("index 0x{:08x} is not defined the way it must be; provisioning is incomplete, "
                                            "or somebody redefined it", wanted.index));
   return index;
+}
+
+Result<Bytes> read_index(Context& context, const attest::NvPublic& area) {
+  const NvIndex index = TRY(NvIndex::open(context, area));
+  const Loaded session = TRY(hmac_session(context));
+  const auto data = TRY(answer<TPM2B_MAX_NV_BUFFER>(Step::nv, [&](TPM2B_MAX_NV_BUFFER** out) {
+    return Esys_NV_Read(context.esys(), index.handle(), index.handle(), session.handle(), ESYS_TR_NONE, ESYS_TR_NONE,
+                        area.size, 0, out);
+  }));
+  return base::to_bytes(bytes_of(*data));
+}
+
+Result<bool> is_defined(Context& context, const attest::NvPublic& area) {
+  const Result<NvIndex> index = NvIndex::open(context, area);
+  if (index) return true;
+  if (index.error().code() == Errc::not_found) return false;
+  return tl::unexpected<base::Error>(index.error());
 }
 
 NvIndex::~NvIndex() {

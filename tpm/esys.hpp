@@ -110,6 +110,10 @@ enum class Encrypt : bool { no, first_parameter };
 // A salted HMAC session that stays until it is flushed.
 Result<Loaded> hmac_session(Context& context, Encrypt encrypt = Encrypt::no);
 Result<Loaded> policy_session(Context& context);   // salted too
+// The session, fresh again: nothing satisfied, nothing bound.
+Result<void> restart(Context& context, const Loaded& session);
+// The handle that the TPM knows it by.
+Result<std::uint32_t> tpm_handle_of(Context& context, const Loaded& session);
 Result<Bytes> nonce_of(Context& context, const Loaded& session);
 Result<Bytes> policy_digest_of(Context& context, const Loaded& session);
 Result<Bytes> name_of(Context& context, ESYS_TR handle);
@@ -130,11 +134,18 @@ class NvIndex {  // what ESYS knows of an NV index; nothing in the TPM to flush;
   NvIndex& operator=(NvIndex&&) = delete;
   ~NvIndex();
   ESYS_TR handle() const { return handle_; }
+  void forget() { handle_ = ESYS_TR_NONE; }   // it was undefined, and ESYS has closed the handle
 
  private:
   Context* context_;
   ESYS_TR handle_;
 };
+
+// All of an index that anybody may read (AUTHREAD with an empty value). Read in a salted session, so that nobody on the
+// bus can change the answer unseen.
+Result<Bytes> read_index(Context& context, const attest::NvPublic& area);
+// Whether there is such an index; its Name is the wanted area's or Errc::refused.
+Result<bool> is_defined(Context& context, const attest::NvPublic& area);
 
 class WithAuth {  // gives ESYS an authorisation value for an index, and takes it away again; all three must outlive it
  public:

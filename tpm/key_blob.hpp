@@ -11,4 +11,15 @@ struct KeyBlob {
   base::Bytes private_part;
 };
 
+// A TPM's word about itself: TPMS_ATTEST and the AK's signature over it (DER ECDSA, SHA-256).
+struct Attestation {
+  base::Bytes statement;
+  base::Bytes signature;
+};
+
+struct NewKey {
+  KeyBlob blob;
+  Attestation birth;   // TPM2_CertifyCreation, or empty without an AK
+};
+
 }  // namespace tpm

@@ -6,8 +6,11 @@
 #include <algorithm>
 #include <array>
 
+#include "crypto/attest/policy.hpp"
 #include "crypto/attest/sign_command.hpp"
+#include "crypto/base/byte_writer.hpp"
 #include "crypto/base/limits.hpp"
+#include "tpm/attestation.hpp"
 
 namespace tpm {
 namespace {
@@ -139,26 +142,40 @@ Result<void> expect_storage_root(Context& context, ESYS_TR key) {
   return {};
 }
 
-Result<KeyBlob> create_key(Context& context, const KeyForm& form) {
+Result<NewKey> create_key(Context& context, const KeyForm& form) {
   const TPM2B_PUBLIC wanted = signing_template(form);
   const TPM2B_SENSITIVE_CREATE no_auth{};
   const TPM2B_DATA no_data{};
   const TPML_PCR_SELECTION no_pcrs{};
-  const Loaded session = TRY(hmac_session(context));
-  TPM2B_PRIVATE* private_raw = nullptr;
-  TPM2B_PUBLIC* public_raw = nullptr;
-  const TSS2_RC code = Esys_Create(context.esys(), context.storage_root(), session.handle(), ESYS_TR_NONE, ESYS_TR_NONE,
-                                   &no_auth, &wanted, &no_data, &no_pcrs, &private_raw, &public_raw, nullptr, nullptr,
-                                   nullptr);
-  const Owned<TPM2B_PRIVATE> private_part(private_raw);
-  const Owned<TPM2B_PUBLIC> public_part(public_raw);
-  TRY(check(code, Step::create_key));
+  Owned<TPM2B_PRIVATE> private_part;
+  Owned<TPM2B_PUBLIC> public_part;
+  Owned<TPM2B_DIGEST> creation_hash;
+  Owned<TPMT_TK_CREATION> creation_ticket;
+  {
+    const Loaded session = TRY(hmac_session(context));
+    TPM2B_PRIVATE* private_raw = nullptr;
+    TPM2B_PUBLIC* public_raw = nullptr;
+    TPM2B_DIGEST* hash_raw = nullptr;
+    TPMT_TK_CREATION* ticket_raw = nullptr;
+    const TSS2_RC code = Esys_Create(context.esys(), context.storage_root(), session.handle(), ESYS_TR_NONE, ESYS_TR_NONE,
+                                     &no_auth, &wanted, &no_data, &no_pcrs, &private_raw, &public_raw, nullptr, &hash_raw,
+                                     &ticket_raw);
+    private_part.reset(private_raw);
+    public_part.reset(public_raw);
+    creation_hash.reset(hash_raw);
+    creation_ticket.reset(ticket_raw);
+    TRY(check(code, Step::create_key));
+  }
   const attest::ObjectPublic made = TRY(parsed(*public_part));
   TRY(expect_form(made, form.attributes, form.policy));
-  KeyBlob blob;
-  blob.public_part = TRY(marshalled(*public_part, Tss2_MU_TPM2B_PUBLIC_Marshal));
-  blob.private_part = TRY(marshalled(*private_part, Tss2_MU_TPM2B_PRIVATE_Marshal));
-  return blob;
+  NewKey key;
+  key.blob.public_part = TRY(marshalled(*public_part, Tss2_MU_TPM2B_PUBLIC_Marshal));
+  key.blob.private_part = TRY(marshalled(*private_part, Tss2_MU_TPM2B_PRIVATE_Marshal));
+  const bool certifiable = TRY(is_persistent(context, kIdentityKeyHandle));
+  if (!certifiable) return key;
+  const LoadedKey loaded = TRY(load_key(context, key.blob, form.attributes, form.policy));
+  key.birth = TRY(certify_creation(context, loaded.object.handle(), *creation_hash, *creation_ticket));
+  return key;
 }
 
 Result<LoadedKey> load_key(Context& context, const KeyBlob& blob, std::uint32_t attributes, ByteView policy) {
@@ -197,6 +214,81 @@ Result<Bytes> sign_digest(Context& context, const LoadedKey& key, const Loaded& 
   if (rsa) return base::to_bytes(bytes_of(signature->signature.rsassa.sig));
   const TPMS_SIGNATURE_ECDSA& ecdsa = signature->signature.ecdsa;
   return attest::ecdsa_signature(bytes_of(ecdsa.signatureR), bytes_of(ecdsa.signatureS));
+}
+
+Result<bool> is_persistent(Context& context, TPM2_HANDLE handle) {
+  const auto data = TRY(answer<TPMS_CAPABILITY_DATA>(Step::open, [&](TPMS_CAPABILITY_DATA** out) {
+    TPMI_YES_NO more = TPM2_NO;
+    return Esys_GetCapability(context.esys(), ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, TPM2_CAP_HANDLES, handle, 1, &more, out);
+  }));
+  return data->data.handles.count == 1 && data->data.handles.handle[0] == handle;
+}
+
+Result<ESYS_TR> persistent_key(Context& context, TPM2_HANDLE handle) {
+  ESYS_TR key = ESYS_TR_NONE;
+  TRY(base::within(fmt::format("persistent key 0x{:08x}", handle),
+                   check(Esys_TR_FromTPMPublic(context.esys(), handle, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &key),
+                         Step::open)));
+  return key;
+}
+
+Result<Bytes> public_area(Context& context, ESYS_TR key) {
+  const auto area = TRY(answer<TPM2B_PUBLIC>(Step::open, [&](TPM2B_PUBLIC** out) {
+    return Esys_ReadPublic(context.esys(), key, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, out, nullptr, nullptr);
+  }));
+  return marshalled(area->publicArea, Tss2_MU_TPMT_PUBLIC_Marshal);
+}
+
+namespace {
+
+Result<void> create_persistent(Context& context, const TPM2B_PUBLIC& area, TPM2_HANDLE at) {
+  const bool there = TRY(is_persistent(context, at));
+  if (there) return {};
+  const TPM2B_SENSITIVE_CREATE no_auth{};
+  const TPM2B_DATA no_data{};
+  const TPML_PCR_SELECTION no_pcrs{};
+  ESYS_TR transient = ESYS_TR_NONE;
+  TRY(check(Esys_CreatePrimary(context.esys(), ESYS_TR_RH_ENDORSEMENT, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, &no_auth,
+                               &area, &no_data, &no_pcrs, &transient, nullptr, nullptr, nullptr, nullptr),
+            Step::create_key));
+  const Loaded primary(context, transient);
+  ESYS_TR kept = ESYS_TR_NONE;
+  TRY(check(Esys_EvictControl(context.esys(), ESYS_TR_RH_OWNER, transient, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, at, &kept),
+            Step::nv));
+  (void)Esys_TR_Close(context.esys(), &kept);
+  return {};
+}
+
+}  // namespace
+
+Result<void> create_identity_keys(Context& context) {
+  TPM2B_PUBLIC identity{};
+  identity.publicArea.type = TPM2_ALG_ECC;
+  identity.publicArea.nameAlg = TPM2_ALG_SHA256;
+  identity.publicArea.objectAttributes = object::kFixedTpm | object::kFixedParent | object::kSensitiveDataOrigin |
+                                         object::kUserWithAuth | object::kNoDictionaryAttack | object::kRestricted | object::kSign;
+  identity.publicArea.parameters.eccDetail = ecc_parameters(TPM2_ECC_NIST_P256);
+  identity.publicArea.parameters.eccDetail.scheme.scheme = TPM2_ALG_ECDSA;
+  identity.publicArea.parameters.eccDetail.scheme.details.ecdsa.hashAlg = TPM2_ALG_SHA256;
+  TRY(base::within("identity key", create_persistent(context, identity, kIdentityKeyHandle)));
+
+  // TCG EK Credential Profile, template L-2: its policy is PolicySecret of the endorsement hierarchy.
+  TPM2B_PUBLIC endorsement{};
+  const Bytes hierarchy = base::ByteWriter().u32be(TPM2_RH_ENDORSEMENT).bytes();
+  const crypto::Digest policy = attest::Policy().secret(hierarchy).digest();
+  endorsement.publicArea.type = TPM2_ALG_ECC;
+  endorsement.publicArea.nameAlg = TPM2_ALG_SHA256;
+  endorsement.publicArea.objectAttributes = object::kFixedTpm | object::kFixedParent | object::kSensitiveDataOrigin |
+                                            object::kAdminWithPolicy | object::kRestricted | object::kDecrypt;
+  endorsement.publicArea.authPolicy = to_digest(policy.bytes());
+  TPMS_ECC_PARMS& ecc = endorsement.publicArea.parameters.eccDetail;
+  ecc = ecc_parameters(TPM2_ECC_NIST_P256);
+  ecc.symmetric.algorithm = TPM2_ALG_AES;
+  ecc.symmetric.keyBits.aes = 128;
+  ecc.symmetric.mode.aes = TPM2_ALG_CFB;
+  endorsement.publicArea.unique.ecc.x.size = 32;
+  endorsement.publicArea.unique.ecc.y.size = 32;
+  return base::within("endorsement key", create_persistent(context, endorsement, kEndorsementKeyHandle));
 }
 
 }  // namespace tpm

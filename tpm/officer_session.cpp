@@ -32,10 +32,14 @@ Result<SecretBytes> officer_auth(const Officer& officer, const SecretBytes& pin)
   return auth;
 }
 
-base::Error officer_error(Device& device, const Officer& officer, TSS2_RC code) {
+base::Error officer_error(Device& device, const Officer& officer, TSS2_RC code, const Loaded& session) {
   const std::uint32_t error = tpm_error(code);
   if (error != TPM2_RC_BAD_AUTH && error != TPM2_RC_AUTH_FAIL) return explain(code, Step::officer);
-  const Result<OfficerState> state = officer_state(device, officer);
+  const auto read = [&]() -> Result<OfficerState> {
+    TRY(restart(device.context(), session));
+    return officer_state_in(device.context(), officer, session);
+  };
+  const Result<OfficerState> state = read();
   if (!state) return {Errc::refused, "PIN wrong; how many tries are left cannot be read"};
   if (state->blocked()) return {Errc::refused, "PIN wrong, no tries left; officer is blocked, administrators must unlock"};
   const std::uint32_t left = state->tries_left();
@@ -56,7 +60,7 @@ PinEntry::~PinEntry() { overwrite_auth_in(device_.context(), hmac_, scratch_); }
 Result<std::unique_ptr<PinEntry>> PinEntry::open(Device& device, const Officer& officer, const SecretBytes& pin) {
   Context& context = device.context();
   SecretBytes auth = TRY(officer_auth(officer, pin));
-  NvIndex index = TRY(NvIndex::open(context, attest::officer_index(officer.nv_index)));
+  NvIndex index = TRY(NvIndex::open(context, attest::person_index(officer.nv_index)));
   Loaded scratch = TRY(policy_session(context));
   Loaded hmac = TRY(hmac_session(context));
   return std::unique_ptr<PinEntry>(
@@ -79,7 +83,7 @@ Result<Ticket> PinEntry::ticket(const crypto::Digest& cp_hash, std::chrono::seco
                         &nonce, &bound, &no_label, expiration, &timeout_raw, &ticket_raw);
   const Owned<TPM2B_TIMEOUT> timeout(timeout_raw);
   const Owned<TPMT_TK_AUTH> ticket(ticket_raw);
-  if (code != TSS2_RC_SUCCESS) return tl::unexpected<base::Error>(officer_error(device_, officer_, code));
+  if (code != TSS2_RC_SUCCESS) return tl::unexpected<base::Error>(officer_error(device_, officer_, code, scratch_));
   return Ticket{base::to_bytes(bytes_of(*timeout)), ticket->tag, ticket->hierarchy,
                 base::to_bytes(bytes_of(ticket->digest))};
 }
@@ -88,10 +92,36 @@ Result<void> PinEntry::prove() {
   Context& context = device_.context();
   TPM2B_MAX_NV_BUFFER* raw = nullptr;
   const TSS2_RC code = Esys_NV_Read(context.esys(), index_.handle(), index_.handle(), hmac_.handle(), ESYS_TR_NONE,
-                                    ESYS_TR_NONE, attest::kOfficerBytes, 0, &raw);
+                                    ESYS_TR_NONE, attest::kPersonBytes, 0, &raw);
   const Owned<TPM2B_MAX_NV_BUFFER> data(raw);
-  if (code != TSS2_RC_SUCCESS) return tl::unexpected<base::Error>(officer_error(device_, officer_, code));
+  if (code != TSS2_RC_SUCCESS) return tl::unexpected<base::Error>(officer_error(device_, officer_, code, scratch_));
   return {};
+}
+
+Result<attest::QuorumTree> tree_of(const Quorum& quorum) {
+  std::vector<attest::Name> names;
+  for (const Officer& officer : quorum.officers) names.push_back(attest::name_of(attest::person_index(officer.nv_index)));
+  return attest::QuorumTree::build(quorum.m, std::move(names));
+}
+
+Result<void> satisfy_quorum(Context& context, const Loaded& session, const attest::QuorumTree& tree,
+                            const std::vector<Officer>& roster, const std::vector<const Ticket*>& tickets,
+                            const crypto::Digest& cp_hash) {
+  std::vector<std::size_t> present;
+  for (std::size_t i = 0; i < roster.size() && present.size() < tree.needed(); ++i)
+    if (tickets[i] != nullptr) present.push_back(i);
+  const auto lists = TRY(tree.path(present));
+  for (const std::size_t i : present)
+    TRY(base::within(roster[i].name, redeem(context, session, tree.officers()[i], cp_hash, *tickets[i])));
+  // With one branch there is no PolicyOR that would refuse; PolicyAuthorizeNV does.
+  for (const std::vector<crypto::Digest>& list : lists) TRY(policy_or(context, session, list));
+  return {};
+}
+
+Result<void> policy_roster(Context& context, const Loaded& session, const NvIndex& roster) {
+  return check(Esys_PolicyAuthorizeNV(context.esys(), roster.handle(), roster.handle(), session.handle(), ESYS_TR_PASSWORD,
+                                      ESYS_TR_NONE, ESYS_TR_NONE),
+               Step::roster);
 }
 
 Result<void> redeem(Context& context, const Loaded& session, const attest::Name& officer, const crypto::Digest& cp_hash,

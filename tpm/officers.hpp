@@ -1,8 +1,9 @@
 // Officers, as the TPM knows them: one NV index each, whose authorisation value comes from the officer's PIN and whose
 // wrong tries the TPM itself counts (TPM_NT_PIN_FAIL). Nothing outside the TPM can check a PIN, and one officer's wrong
 // tries block nobody else. Wrong tries survive resets and power cuts; a right PIN sets them back to none.
-// The owner hierarchy still has an empty authorisation here, so whoever can reach the TPM can redefine an index; closing
-// it belongs to the ceremony.
+// Officers approve signatures, administrators approve changes; in the TPM they are the same kind of index.
+// define, remove and unlock act as the owner with an empty authorisation: they work until the ceremony has closed the
+// hierarchies, and for good on a TPM where nobody did. Afterwards administrators do the same (administration.hpp).
 #pragma once
 
 #include <cstdint>
@@ -16,7 +17,7 @@ namespace tpm {
 
 struct Officer {
   std::string name;   // for people; the TPM does not know it
-  std::uint32_t nv_index = 0;   // 0x01800001 and following
+  std::uint32_t nv_index = 0;   // attest::kFirstOfficer, attest::kFirstAdministrator and following
 };
 
 struct OfficerState {
@@ -37,6 +38,12 @@ Result<void> define_officer(Device& device, const Officer& officer, const base::
 Result<void> remove_officer(Device& device, const Officer& officer);   // Errc::not_found
 // Wrong tries back to none; the PIN stays as it is.
 Result<void> unlock_officer(Device& device, const Officer& officer, std::uint32_t tries = kPinTries);
+// The own PIN, changed by its owner: a wrong old PIN counts as a try. No administrator takes part.
+Result<void> change_pin(Device& device, const Officer& officer, const base::SecretBytes& old_pin,
+                        const base::SecretBytes& new_pin);
+// The first PIN of an index that administrators defined (its authorisation value is still empty). Errc::refused when
+// somebody else was quicker: then it must be removed again.
+Result<void> set_first_pin(Device& device, const Officer& officer, const base::SecretBytes& pin);
 // Errc::not_found without such an index; Errc::refused when the index is not as define_officer makes it.
 Result<OfficerState> officer_state(Device& device, const Officer& officer);
 // That the person at the keypad is the officer, with nothing approved. A wrong PIN counts: Errc::refused, "PIN wrong, 4

@@ -1,9 +1,11 @@
-// A signing key that works only when m of n officers have approved the very digest. The TPM counts them: the key's policy
-// is the tree of crypto/attest/quorum_tree.hpp, and every approval carries the cpHash of the exact TPM2_Sign.
+// A signing key that works only while the quorum gate of its class and the firmware gate are both open, for the very
+// digest that m of n officers approved. The TPM counts them: ROSTER_k holds the tree of crypto/attest/quorum_tree.hpp, and
+// every approval carries the cpHash of opening the gate, which carries the cpHash of the exact TPM2_Sign. Who the officers
+// are can change without a new key; a removed one is out at once.
 // An officer enters a PIN once per request; the TPM answers with one ticket per digest, good for 300 seconds, dead at a
-// TPM reset. No PIN is kept. What is not in the TPM yet: the firmware gate and the roster index; changing officers
-// means a new key.
-// Within the 300 seconds a ticket may be used again for the same digest: the same bytes could be signed twice.
+// TPM reset and with this object. No PIN is kept.
+// One digest: its approval is bound to the session's nonce and dies with the signature. Several: the binding is to the
+// session's handle, and within the 300 seconds the same bytes could be signed twice.
 #pragma once
 
 #include <chrono>
@@ -20,6 +22,10 @@
 #include "tpm/device.hpp"
 #include "tpm/key_blob.hpp"
 #include "tpm/officers.hpp"
+
+namespace tpm {
+class FirmwareGate;   // tpm/firmware_gate.hpp
+}
 
 namespace tpm {
 
@@ -49,13 +55,15 @@ class Approval {  // one officer's consent to a list of digests; move-only
 
  private:
   friend class QuorumKey;
+  friend class Administration;
   struct Entry {
-    crypto::Digest digest;
+    crypto::Digest digest;   // QuorumKey: what is to be signed; Administration: the command's cpHash
     Ticket ticket;
   };
   Approval() = default;
   std::string officer_;
   std::uint32_t nv_index_ = 0;
+  Bytes nonce_;   // of the session it is for; empty for several digests
   std::vector<Entry> entries_;
 };
 
@@ -67,11 +75,12 @@ struct Pace {
 
 class QuorumKey {  // loaded in the TPM while it lives; move-only; the device must outlive it
  public:
-  // Makes a key in the TPM: rsa_pkcs1 is RSA-3072. It cannot leave this TPM. Its officers must be defined first.
-  static Result<KeyBlob> create(Device& device, const Quorum& quorum, crypto::KeyAlgorithm algorithm);
-  // Errc::mismatch when the blob's policy is another quorum's; Errc::refused for a key that could leave the TPM, sign
-  // without its policy, or belongs to another TPM.
-  static Result<QuorumKey> load(Device& device, const KeyBlob& blob, const Quorum& quorum);
+  // Makes a key in the TPM: rsa_pkcs1 is RSA-3072. It cannot leave this TPM. Its gates must be there (provisioning.hpp).
+  static Result<NewKey> create(Device& device, const FirmwareGate& firmware, unsigned key_class, crypto::KeyAlgorithm algorithm);
+  // Errc::mismatch when the roster in the TPM is another quorum's, or the key has another class's policy; Errc::refused for
+  // a key that could leave the TPM, sign without its policy, or belongs to another TPM. `firmware` must outlive it.
+  static Result<QuorumKey> load(Device& device, const FirmwareGate& firmware, unsigned key_class, const KeyBlob& blob,
+                                const Quorum& quorum);
   QuorumKey(QuorumKey&&) noexcept;
   QuorumKey& operator=(QuorumKey&&) noexcept;
   ~QuorumKey();

@@ -1,6 +1,6 @@
 // The appliance's own key: P-256, born in the TPM, signs receipts and log checkpoints. It says "this appliance did it",
-// not "officers approved it", so no officer is asked. For now its authorisation is empty: whoever can reach the TPM can
-// use it. The firmware gate will become its policy.
+// not "officers approved it", so no officer is asked; the firmware gate must be open: software that was not approved cannot
+// sign receipts.
 #pragma once
 
 #include <memory>
@@ -8,15 +8,16 @@
 #include "crypto/signer.hpp"
 #include "crypto/verify_signature.hpp"
 #include "tpm/device.hpp"
+#include "tpm/firmware_gate.hpp"
 #include "tpm/key_blob.hpp"
 
 namespace tpm {
 
-class ReceiptKey final : public crypto::Signer {  // loaded in the TPM while it lives; the device must outlive it
+class ReceiptKey final : public crypto::Signer {  // loaded in the TPM while it lives; device and gate must outlive it
  public:
-  static Result<KeyBlob> create(Device& device);
+  static Result<NewKey> create(Device& device, const FirmwareGate& firmware);
   // Errc::refused for a blob of another TPM, or of a key that is not as create() makes it.
-  static Result<std::unique_ptr<ReceiptKey>> load(Device& device, const KeyBlob& blob);
+  static Result<std::unique_ptr<ReceiptKey>> load(Device& device, const FirmwareGate& firmware, const KeyBlob& blob);
   ~ReceiptKey() override;
 
   const Bytes& name() const;

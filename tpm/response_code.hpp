@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "crypto/base/result.hpp"
 
@@ -19,9 +20,26 @@ enum class Step : std::uint8_t {
   ticket,       // TPM2_PolicyTicket
   policy_or,
   sign,
+  roster,       // TPM2_PolicyAuthorizeNV on a roster
+  gate,         // TPM2_PolicySecret on a gate
+  floor,        // TPM2_PolicyNV on FLOOR
+  firmware,     // TPM2_PolicyAuthorize with a vendor's approval
+  vendor,       // TPM2_VerifySignature of a vendor's approval
+  owner,        // a command of the administrators
+  pin_change,   // TPM2_NV_ChangeAuth
 };
 
-// Errc::refused where people's credentials or approvals are not accepted, Errc::unavailable where trying again helps,
+// One code at one step, for people: what it means, what follows from it, and what to do next.
+struct Advice {
+  base::Errc errc{};
+  std::string cause;
+  std::string consequence;
+  std::string next_step;
+  std::string recovery;   // the command that begins it, or empty: "coldseal-admin unlock"
+};
+Advice advice(std::uint32_t code, Step step);
+
+// The advice as an error: "cause; next step". Errc::refused where people's credentials or approvals are not accepted, Errc::unavailable where trying again helps,
 // Errc::tpm otherwise.
 base::Error explain(std::uint32_t code, Step step);
 

@@ -3,227 +3,398 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <set>
+#include <map>
+#include <optional>
 
-#include "appliance/clock.hpp"
-#include "appliance/configuration.hpp"
+#include "appliance/admin/ceremony_file.hpp"
+#include "appliance/admin/people.hpp"
+#include "appliance/custody.hpp"
+#include "crypto/base/byte_writer.hpp"
 #include "crypto/base/limits.hpp"
 #include "crypto/base/text.hpp"
 #include "crypto/base/words.hpp"
-#include "tpm/device.hpp"
+#include "crypto/keys/random.hpp"
+#include "crypto/transparency/transcript.hpp"
+#include "tpm/attestation.hpp"
 #include "tpm/officers.hpp"
+#include "tpm/provisioning.hpp"
 #include "usb/files/safe_write.hpp"
 
 namespace appliance {
+namespace {
 
+using base::Bytes;
 using base::Errc;
 using base::fail;
 using base::printable;
 using base::Result;
+using transparency::SignedTranscript;
+using transparency::Transcript;
 
-namespace {
-
-constexpr std::uint32_t kFirstOfficerIndex = 0x01800001;
-constexpr std::uint32_t kLastOfficerIndex = 0x0180001F;
-
-Result<void> expect_sound(const Layout& layout, const ProvisioningPlan& plan) {
-  if (!is_plain_name(plan.key_class))
-    return fail(Errc::usage, fmt::format("key class \"{}\": lower-case letters, digits, - and _ only", printable(plan.key_class)));
-  if (plan.key_class == "receipt") return fail(Errc::usage, "\"receipt\" is the name of the appliance's own key");
-  if (is_there(layout.key_class(plan.key_class)))
-    return fail(Errc::refused, fmt::format("key class \"{}\" exists already", plan.key_class));
-  const std::set<std::string> names(plan.officers.begin(), plan.officers.end());
-  if (names.size() != plan.officers.size()) return fail(Errc::usage, "an officer is named twice");
-  if (names.size() > base::limits::kOfficers)
-    return fail(Errc::usage, fmt::format("{} officers, at most {}", names.size(), base::limits::kOfficers));
-  if (plan.quorum < 2 || plan.quorum > names.size())
-    return fail(Errc::usage, fmt::format("a quorum of {} of {} officers: at least 2, and not more than there are", plan.quorum, names.size()));
-  for (const std::string& name : names)
-    if (!is_plain_name(name))
-      return fail(Errc::usage, fmt::format("officer \"{}\": lower-case letters, digits, - and _ only", printable(name)));
-  for (const std::string& name : names)
-    if (name.size() < 2) return fail(Errc::usage, fmt::format("officer \"{}\": single letters are answers at the console", name));
-  return {};
-}
-
-// Typed twice; asked again until both agree and are long enough.
-Result<base::SecretBytes> new_pin(const std::string& officer, Terminal& terminal) {
-  for (;;) {
-    base::SecretBytes first = TRY(terminal.ask_secret(fmt::format("{}: new PIN (at least {} characters): ", officer, base::limits::kPinDigits)));
-    if (first.size() < base::limits::kPinDigits) {
-      terminal.show("too short");
-      continue;
+// What was done, line by line, so that the next run goes on there. The first line says which ceremony.
+class Progress {
+ public:
+  static Result<Progress> open(const std::filesystem::path& folder, const crypto::Digest& ceremony) {
+    TRY(usb::make_folders(folder));
+    Progress progress(folder / "progress");
+    if (is_there(progress.file_)) {
+      const Bytes bytes = TRY(usb::read_file(progress.file_, 1U << 20));
+      std::string_view rest = base::as_text(bytes);
+      for (std::size_t end = rest.find('\n'); end != std::string_view::npos; end = rest.find('\n')) {
+        progress.lines_.emplace_back(rest.substr(0, end));
+        rest.remove_prefix(end + 1);
+      }
+      if (progress.lines_.empty() || progress.lines_.front() != ceremony.hex())
+        return fail(Errc::refused, fmt::format("{}: another ceremony was begun on this appliance; finish it with its own file, or clear "
+                                               "the TPM and remove that folder", folder.string()));
+      return progress;
     }
-    const base::SecretBytes second = TRY(terminal.ask_secret(fmt::format("{}: the same PIN again: ", officer)));
-    if (base::equal_secrets(first.reveal(), second.reveal())) return first;
-    terminal.show("the two differ");
+    progress.lines_.push_back(ceremony.hex());
+    TRY(progress.save());
+    return progress;
   }
+  bool begun() const { return lines_.size() > 1; }
+  bool has(const std::string& step) const { return std::find(lines_.begin(), lines_.end(), step) != lines_.end(); }
+  Result<void> done(const std::string& step) {
+    lines_.push_back(step);
+    return save();
+  }
+
+ private:
+  explicit Progress(std::filesystem::path file) : file_(std::move(file)) {}
+  Result<void> save() const {
+    std::string text;
+    for (const std::string& line : lines_) text += line + "\n";
+    TRY(usb::write_file(file_, base::as_bytes(text)));
+    return {};
+  }
+  std::filesystem::path file_;
+  std::vector<std::string> lines_;
+};
+
+transparency::TranscriptRoster described(const tpm::Quorum& quorum) {
+  transparency::TranscriptRoster roster{quorum.m, {}};
+  for (const tpm::Officer& officer : quorum.officers) roster.people.push_back({officer.name, officer.nv_index});
+  return roster;
 }
 
-// Appends each officer as soon as the TPM has the index.
-Result<void> define_officers(tpm::Device& device, const ProvisioningPlan& plan, Terminal& terminal,
-                             std::vector<tpm::Officer>& officers) {
-  std::uint32_t index = kFirstOfficerIndex;
-  for (const std::string& name : plan.officers) {
-    // The next index that no other key class uses.
-    for (; index <= kLastOfficerIndex; ++index) {
-      const auto state = tpm::officer_state(device, {name, index});
-      if (!state && state.error().code() == Errc::not_found) break;
+class Ceremony {
+ public:
+  Ceremony(const Layout& layout, CeremonyFile file, Configuration configuration, Terminal& terminal, Progress progress,
+           std::unique_ptr<tpm::Device> device, base::Time now)
+      : layout_(layout),
+        file_(std::move(file)),
+        configuration_(std::move(configuration)),
+        terminal_(terminal),
+        progress_(std::move(progress)),
+        device_(std::move(device)) {
+    transcript_.title = file_.title;
+    transcript_.at = now;
+  }
+
+  Result<void> run() {
+    using Step = Result<void> (Ceremony::*)();
+    struct Named {
+      const char* name;
+      const char* heading;
+      Step step;
+    };
+    // The people and the keys come before the closing, and everything that needs an open owner does.
+    constexpr Named kSteps[] = {
+        {"begin", "the TPM is looked at", &Ceremony::begin},
+        {"indices", "indices of the appliance", &Ceremony::indices},
+        {"people", "everybody chooses a PIN", &Ceremony::people},
+        {"rosters", "rosters and gates", &Ceremony::rosters},
+        {"keys", "keys are born", &Ceremony::keys},
+        {"trial", "the officers show that their quorum holds", &Ceremony::trial},
+        {"attest", "the TPM certifies what it holds", &Ceremony::attest},
+        {"close", "the hierarchies are closed for ever", &Ceremony::close},
+        {"transcript", "the transcript", &Ceremony::finish},
+    };
+    assign_indices();
+    for (const Named& named : kSteps) {
+      terminal_.show(fmt::format("\n== {}", named.heading));
+      if (progress_.has(named.name)) {
+        TRY(base::within(named.heading, reopen(named.name)));
+        terminal_.show("   done before the interruption");
+        continue;
+      }
+      TRY(base::within(named.heading, (this->*named.step)()));
+      TRY(progress_.done(named.name));
     }
-    if (index > kLastOfficerIndex) return fail(Errc::no_space, "the TPM's officer indices are all in use");
-    const tpm::Officer officer{name, index++};
-    base::SecretBytes pin = TRY(new_pin(name, terminal));
-    TRY(tpm::define_officer(device, officer, pin));
-    terminal.show(fmt::format("{} is enrolled: NV index {:#010x}, {} tries", name, officer.nv_index, tpm::kPinTries));
-    officers.push_back(officer);
+    return {};
   }
-  return {};
-}
 
-Result<void> make_key_class(const Layout& layout, tpm::Device& device, const ProvisioningPlan& plan, Terminal& terminal,
-                            std::vector<tpm::Officer>& officers) {
-  TRY(define_officers(device, plan, terminal, officers));
-  const tpm::Quorum quorum{plan.quorum, officers};
-  terminal.show("the TPM makes an RSA-3072 key; this takes up to a minute");
-  const tpm::KeyBlob blob = TRY(tpm::QuorumKey::create(device, quorum, crypto::KeyAlgorithm::rsa_pkcs1));
-  const tpm::QuorumKey key = TRY(tpm::QuorumKey::load(device, blob, quorum));
-  TRY(KeyClass{plan.key_class, blob, quorum, key.name(), key.public_key(), {}}.save(layout));
-  terminal.show(fmt::format("key class {}: {} of {} officers", plan.key_class, quorum.m, quorum.officers.size()));
-  terminal.show(fmt::format("key name      {}", base::hex(key.name())));
-  terminal.show(fmt::format("as words      {}", base::fingerprint_words(crypto::sha256(key.name()).bytes())));
-  return {};
-}
+ private:
+  void say(const std::string& line) {
+    terminal_.show("   " + line);
+    if (transcript_.stated.size() < 200) transcript_.stated.push_back(line);
+  }
+  // One index for each person, whatever rosters they are on.
+  void assign_indices() {
+    for (std::size_t i = 0; i < file_.administrators.size(); ++i)
+      administrators_.officers.push_back({file_.administrators[i], attest::kFirstAdministrator + static_cast<std::uint32_t>(i)});
+    administrators_.m = file_.administrators_quorum;
+    std::map<std::string, std::uint32_t> known;
+    for (const CeremonyClass& made : file_.key_classes) {
+      tpm::Quorum quorum{made.quorum, {}};
+      for (const std::string& name : made.officers) {
+        const auto [found, is_new] = known.emplace(name, attest::kFirstOfficer + static_cast<std::uint32_t>(known.size()));
+        quorum.officers.push_back({name, found->second});
+        if (is_new) officers_.push_back(quorum.officers.back());
+      }
+      rosters_.push_back(std::move(quorum));
+    }
+  }
+  // What a step that was done in an earlier run left for the later ones.
+  Result<void> reopen(const std::string& step) {
+    if (step == "indices") return open_gate();
+    if (step == "attest") {
+      const Bytes text = TRY(usb::read_file(layout_.ceremony() / "draft.json", transparency::kTranscriptBytes));
+      transcript_ = TRY(Transcript::from_json(base::as_text(text)));
+    }
+    return {};
+  }
 
-Result<void> make_receipt_key(const Layout& layout, tpm::Device& device, Terminal& terminal) {
-  if (is_there(layout.receipt_key())) return {};
-  const tpm::KeyBlob blob = TRY(tpm::ReceiptKey::create(device));
-  const std::unique_ptr<tpm::ReceiptKey> key = TRY(tpm::ReceiptKey::load(device, blob));
-  TRY(StoredReceiptKey{blob, key->public_key()}.save(layout));
-  terminal.show(fmt::format("receipt key made: {}", key->public_key().keyid()));
-  terminal.show(fmt::format("as words: {}", base::fingerprint_words(crypto::sha256(key->public_key().der()).bytes())));
-  terminal.show(fmt::format("its public half, for whoever checks receipts: {}", (layout.receipt_key() / "key.pem").string()));
-  return {};
-}
+  Result<void> begin() {
+    say(fmt::format("TPM: {}, firmware {:x}{}", device_->manufacturer(), device_->firmware(),
+                    device_->is_software() ? " (software: development only)" : ""));
+    if (!progress_.has("looked")) {
+      TRY(tpm::expect_empty(*device_));
+      const std::vector<std::string> objections = TRY(tpm::objections(*device_, file_.mode));
+      for (const std::string& objection : objections) terminal_.show("   objection: " + objection);
+      if (!objections.empty()) return fail(Errc::refused, "this TPM cannot hold the promises");
+      if (is_there(layout_.keys())) return fail(Errc::refused, fmt::format("{} is there already: this appliance has keys", layout_.keys().string()));
+      TRY(progress_.done("looked"));
+    }
+    say("the TPM is empty, and can do what is needed");
+    TRY(save_srk_name(layout_, device_->srk_name()));
+    TRY(save_firmware_trust(layout_, file_.mode, file_.vendors));
+    TRY(save_firmware_approval(layout_, file_.approval));
+    TRY(save_administrators(layout_, administrators_));
+    TRY(tpm::make_identity_keys(*device_));
+    say(fmt::format("mode: {}, for the life of these keys", attest::mode_name(file_.mode)));
+    say("storage root key " + base::hex(device_->srk_name()));
+    return {};
+  }
 
-Result<void> remember_srk(const Layout& layout, const tpm::Device& device) {
-  if (!is_there(layout.keys() / "srk.name")) return save_srk_name(layout, device.srk_name());
-  const base::Bytes known = TRY(load_srk_name(layout));
-  return device.expect_srk(known);
-}
+  Result<void> open_gate() {
+    attest::FirmwareMap map = TRY(load_firmware_map(layout_));
+    gate_ = std::make_unique<tpm::FirmwareGate>(TRY(tpm::FirmwareGate::load(*device_, std::move(map), file_.approval)));
+    return gate_->test();
+  }
+
+  Result<void> indices() {
+    const attest::FirmwareMap map = TRY(load_firmware_map(layout_));
+    TRY(tpm::establish(*device_, attest::floor_index(), base::ByteWriter().u64be(file_.floor).bytes()));
+    TRY(tpm::establish(*device_, attest::config_index(), configuration_.digest.bytes()));
+    TRY(tpm::establish(*device_, attest::self_index(), attest::roster_bytes(attest::self_tree().digest())));
+    Bytes random(attest::kWordsBytes);
+    keys::fill_random(random);
+    TRY(tpm::establish(*device_, map.words(), random));
+    TRY(tpm::establish(*device_, map.gate()));
+    TRY(open_gate());
+    say(fmt::format("the firmware that runs is version {}, approved by a vendor; floor {}", file_.approval.version, file_.floor));
+    for (const attest::NvPublic& area : {map.audit_extend(), map.audit_count()}) {
+      const Result<Bytes> written = tpm::read_public_index(*device_, area);
+      if (!written) TRY(tpm::establish(*device_, attest::unwritten(area)));
+    }
+    tpm::AuditAnchor anchor(*device_, *gate_);
+    TRY(anchor.begin());
+    const tpm::AnchorState state = TRY(anchor.state());
+    const crypto::Digest no_line = *crypto::Digest::from_bytes(crypto::DigestAlgorithm::sha256, Bytes(32, 0));
+    TRY(tpm::establish(*device_, attest::baseline_index(), tpm::baseline_bytes({state.count, state.extended, no_line})));
+    say(fmt::format("the audit log is anchored from count {} on", state.count));
+    const std::string words = TRY(gate_->words());
+    terminal_.show(fmt::format("   this box says: {}", words));
+    terminal_.show("   everybody: remember these two words; before every PIN the box must show them");
+    return {};
+  }
+
+  Result<void> person(const tpm::Officer& person, const std::string& role) {
+    const std::string step = fmt::format("person {:#010x}", person.nv_index);
+    if (progress_.has(step)) return {};
+    // An index of an interrupted run: nobody knows whether its PIN is the one that was typed last.
+    if (const Result<void> removed = tpm::remove_officer(*device_, person); !removed && removed.error().code() != Errc::not_found)
+      return removed;
+    const base::SecretBytes pin = TRY(new_pin(person.name, terminal_));
+    TRY(tpm::define_officer(*device_, person, pin));
+    say(fmt::format("{} {} is enrolled: NV index {:#010x}, {} tries", role, person.name, person.nv_index, tpm::kPinTries));
+    return progress_.done(step);
+  }
+
+  Result<void> people() {
+    terminal_.show("   one after the other; nobody looks on, nobody writes a PIN down");
+    for (const tpm::Officer& one : administrators_.officers) TRY(person(one, "administrator"));
+    for (const tpm::Officer& one : officers_) TRY(person(one, "officer"));
+    return {};
+  }
+
+  static Result<attest::QuorumTree> tree_of(const tpm::Quorum& quorum) {
+    std::vector<attest::Name> names;
+    for (const tpm::Officer& officer : quorum.officers) names.push_back(attest::name_of(attest::person_index(officer.nv_index)));
+    return attest::QuorumTree::build(quorum.m, std::move(names));
+  }
+
+  Result<void> rosters() {
+    const attest::QuorumTree administrators = TRY(tree_of(administrators_));
+    TRY(tpm::establish(*device_, attest::administrators_index(), attest::roster_bytes(attest::owner_roster(administrators))));
+    say(fmt::format("administrators: any {} of {}", administrators_.m, administrators_.officers.size()));
+    for (unsigned slot = 0; slot < rosters_.size(); ++slot) {
+      const attest::QuorumTree tree = TRY(tree_of(rosters_[slot]));
+      TRY(tpm::establish(*device_, attest::roster_index(slot), attest::roster_bytes(tree.digest())));
+      TRY(tpm::establish(*device_, attest::quorum_gate(slot)));
+      say(fmt::format("key class {}: any {} of {} officers", file_.key_classes[slot].name, rosters_[slot].m, rosters_[slot].officers.size()));
+    }
+    return {};
+  }
+
+  Result<void> keys() {
+    if (!is_there(layout_.receipt_key())) {
+      tpm::NewKey made = TRY(tpm::ReceiptKey::create(*device_, *gate_));
+      const std::unique_ptr<tpm::ReceiptKey> key = TRY(tpm::ReceiptKey::load(*device_, *gate_, made.blob));
+      TRY(StoredReceiptKey{std::move(made.blob), key->public_key(), std::move(made.birth)}.save(layout_));
+    }
+    const StoredReceiptKey receipt = TRY(StoredReceiptKey::load(layout_));
+    say(fmt::format("receipt key made: {}", receipt.public_key.keyid()));
+    say(fmt::format("as words: {}", base::fingerprint_words(crypto::sha256(receipt.public_key.der()).bytes())));
+    terminal_.show(fmt::format("   its public half, for whoever checks receipts: {}", (layout_.receipt_key() / "key.pem").string()));
+    for (unsigned slot = 0; slot < rosters_.size(); ++slot) {
+      const std::string& name = file_.key_classes[slot].name;
+      if (!is_there(layout_.key_class(name))) {
+        terminal_.show("   the TPM makes an RSA-3072 key; this takes up to a minute");
+        tpm::NewKey made = TRY(tpm::QuorumKey::create(*device_, *gate_, slot, crypto::KeyAlgorithm::rsa_pkcs1));
+        const tpm::QuorumKey key = TRY(tpm::QuorumKey::load(*device_, *gate_, slot, made.blob, rosters_[slot]));
+        TRY(KeyClass{name, slot, std::move(made.blob), rosters_[slot], key.name(), key.public_key(), {}, std::move(made.birth)}.save(layout_));
+      }
+      const KeyClass key_class = TRY(KeyClass::load(layout_, name));
+      say(fmt::format("key name      {}", base::hex(key_class.key_name)));
+      say(fmt::format("as words      {}", base::fingerprint_words(crypto::sha256(key_class.key_name).bytes())));
+    }
+    terminal_.show("   everybody: write the words down");
+    return {};
+  }
+
+  // m - 1 officers do not sign, m do, and not another digest than the one they approved.
+  Result<void> trial() {
+    for (unsigned slot = 0; slot < rosters_.size(); ++slot) {
+      const std::string& name = file_.key_classes[slot].name;
+      const std::string step = "trial " + name;
+      if (progress_.has(step)) continue;
+      const KeyClass key_class = TRY(KeyClass::load(layout_, name));
+      tpm::QuorumKey key = TRY(tpm::QuorumKey::load(*device_, *gate_, slot, key_class.blob, key_class.quorum));
+      const crypto::Digest approved = crypto::sha256(base::as_bytes("trial of " + name + " at the ceremony " + file_.digest.hex()));
+      const crypto::Digest other = crypto::sha256(base::as_bytes("what nobody approved"));
+      const std::vector<crypto::Digest> digests = {approved};
+      const std::string words = TRY(gate_->words());
+      terminal_.show(fmt::format("   key class {}: {} officers approve a trial signature. this box says: {}", name, key_class.quorum.m, words));
+      const std::vector<tpm::Approval> approvals =
+          TRY(collect_approvals(key_class.quorum.m, "officer", terminal_,
+                                [&](const std::string& officer, base::SecretBytes pin) { return key.approve(officer, std::move(pin), digests); }));
+      const std::span<const tpm::Approval> all(approvals);
+      if (key.sign(approved, all.first(all.size() - 1))) return fail(Errc::refused, "one officer too few could sign");
+      if (key.sign(other, all)) return fail(Errc::refused, "the approvals signed something that nobody approved");
+      TRY(base::within("all of them together", key.sign(approved, all)));
+      if (key.sign(approved, all)) return fail(Errc::refused, "the approvals signed twice");
+      say(fmt::format("{}: {} officers cannot sign, {} can, nothing but what they approved, and once", name, key_class.quorum.m - 1, key_class.quorum.m));
+      TRY(progress_.done(step));
+    }
+    return {};
+  }
+
+  Result<void> attest() {
+    Transcript& t = transcript_;
+    t.mode = file_.mode;
+    t.ceremony_file = file_.digest;
+    t.configuration = configuration_.digest;
+    t.manufacturer = device_->manufacturer();
+    t.storage_root_name = device_->srk_name();
+    t.identity = TRY(tpm::identity_public(*device_));
+    t.endorsement = TRY(tpm::endorsement_public(*device_));
+    const std::optional<Bytes> certificate = TRY(tpm::endorsement_certificate(*device_));
+    if (certificate) t.endorsement_certificate = *certificate;
+    say(certificate ? "the manufacturer's certificate of the endorsement key is in the transcript"
+                    : "this TPM has no manufacturer's certificate: who made it is stated, not proved");
+    for (const crypto::PublicKey& vendor : file_.vendors) t.vendors.push_back(base::to_bytes(vendor.der()));
+    t.firmware_version = file_.approval.version;
+    t.firmware_policy = file_.approval.policy;
+    t.firmware_signature = file_.approval.signature;
+    t.floor = file_.floor;
+    t.administrators = described(administrators_);
+    const StoredReceiptKey receipt = TRY(StoredReceiptKey::load(layout_));
+    t.keys.push_back({"receipt", 0, {}, receipt.blob.public_part, {receipt.birth.statement, receipt.birth.signature}});
+    std::vector<attest::NvPublic> areas = {attest::floor_index(), attest::config_index(), attest::self_index(), attest::baseline_index(),
+                                           attest::administrators_index(), gate_->map().audit_extend(), gate_->map().audit_count()};
+    for (unsigned slot = 0; slot < rosters_.size(); ++slot) {
+      const KeyClass made = TRY(KeyClass::load(layout_, file_.key_classes[slot].name));
+      t.keys.push_back({made.name, slot, described(rosters_[slot]), made.blob.public_part, {made.birth.statement, made.birth.signature}});
+      areas.push_back(attest::roster_index(slot));
+    }
+    for (const tpm::Officer& person : administrators_.officers) areas.push_back(attest::person_index(person.nv_index));
+    for (const tpm::Officer& person : officers_) areas.push_back(attest::person_index(person.nv_index));
+    for (const attest::NvPublic& area : areas) {
+      tpm::Attestation content = TRY(tpm::certify_index(*device_, area, file_.digest.bytes()));
+      t.indices.push_back({area.index, {std::move(content.statement), std::move(content.signature)}});
+    }
+    say(fmt::format("{} indices and {} keys are certified by the identity key", t.indices.size(), t.keys.size()));
+    TRY(usb::write_file(layout_.ceremony() / "draft.json", base::as_bytes(t.to_json())));
+    return {};
+  }
+
+  Result<void> close() {
+    TRY(tpm::close_hierarchies(*device_, keys::fill_random));
+    TRY(tpm::expect_closed(*device_));
+    say("owner, lockout and endorsement have passwords that nobody knows; an index could not be defined any more (0x9a2)");
+    say(fmt::format("from now on any {} administrators together are the owner, and nobody else", administrators_.m));
+    return {};
+  }
+
+  Result<void> finish() {
+    SignedTranscript whole{transcript_, {}};
+    const crypto::Digest digest = crypto::sha256(base::as_bytes(whole.transcript.to_json()));
+    tpm::Attestation quote = TRY(tpm::quote(*device_, digest.bytes()));
+    whole.quote = {std::move(quote.statement), std::move(quote.signature)};
+    for (const transparency::TranscriptCheck& check : transparency::check_transcript(whole, {}))
+      if (!check.good) return fail(Errc::mismatch, check.text);
+    TRY(usb::write_file(layout_.ceremony() / "transcript.json", base::as_bytes(whole.to_json() + "\n")));
+    terminal_.show(fmt::format("   {}", (layout_.ceremony() / "transcript.json").string()));
+    terminal_.show("   transcript as words: " + base::fingerprint_words(digest.bytes()));
+    terminal_.show("   everybody: write these words down and sign the paper; coldseal verify-transcript shows them again");
+    return {};
+  }
+
+  const Layout& layout_;
+  CeremonyFile file_;
+  Configuration configuration_;
+  Terminal& terminal_;
+  Progress progress_;
+  std::unique_ptr<tpm::Device> device_;
+  std::unique_ptr<tpm::FirmwareGate> gate_;   // after device_: it goes first
+  tpm::Quorum administrators_;
+  std::vector<tpm::Officer> officers_;
+  std::vector<tpm::Quorum> rosters_;   // by slot
+  Transcript transcript_;
+};
 
 }  // namespace
 
-Result<void> provision(const Layout& layout, const ProvisioningPlan& plan, Terminal& terminal) {
-  TRY(expect_sound(layout, plan));
+Result<void> run_ceremony(const Layout& layout, const std::filesystem::path& path, Terminal& terminal, const Clock& clock) {
+  CeremonyFile file = TRY(CeremonyFile::load(path));
+  Configuration configuration = TRY(Configuration::load(layout));
   const TpmLock lock = TRY(TpmLock::take(layout));
-  const std::unique_ptr<tpm::Device> device = TRY(tpm::Device::open(plan.tcti));
-  terminal.show(fmt::format("TPM: {}{}", device->manufacturer(), device->is_software() ? " (software: development only)" : ""));
-  TRY(remember_srk(layout, *device));
-  TRY(make_receipt_key(layout, *device, terminal));
-
-  std::vector<tpm::Officer> officers;
-  const Result<void> made = make_key_class(layout, *device, plan, terminal, officers);
-  if (!made)   // nothing is left in the TPM of what did not come about
-    for (const tpm::Officer& officer : officers) (void)tpm::remove_officer(*device, officer);
-  return made;
-}
-
-Result<void> request_certificate(const Layout& layout, Custody& custody, const std::string& name,
-                                 const keys::SubjectName& subject, const std::string& file, Terminal& terminal) {
-  if (is_there(file)) return fail(Errc::refused, fmt::format("{} exists already", printable(file)));
-  const KeyClass key_class = TRY(KeyClass::load(layout, name));
-  const keys::CertificateRequest request =
-      TRY(keys::CertificateRequest::prepare(subject, key_class.public_key.der()));
-  tpm::QuorumKey key = TRY(custody.load(key_class));
-  terminal.show(fmt::format("certificate request for {}: {}", name, base::fingerprint_words(request.digest().bytes())));
-  terminal.show(fmt::format("SHA-256 {}", request.digest().hex()));
-  std::vector<tpm::Approval> approvals;
-  const crypto::Digest digests[] = {request.digest()};
-  while (approvals.size() < key_class.quorum.m) {
-    const std::string officer = TRY(terminal.ask(fmt::format("officer ({} more needed, Enter to stop): ", key_class.quorum.m - approvals.size())));
-    if (officer.empty()) return fail(Errc::refused, "stopped; nothing was signed");
-    const bool repeated = std::any_of(approvals.begin(), approvals.end(), [&](const tpm::Approval& approval) { return approval.officer() == officer; });
-    if (repeated) {
-      terminal.show(fmt::format("{} has approved already", printable(officer)));
-      continue;
-    }
-    base::SecretBytes pin = TRY(terminal.ask_secret(fmt::format("PIN of {}: ", printable(officer))));
-    Result<tpm::Approval> approval = key.approve(officer, std::move(pin), digests);
-    if (!approval && approval.error().code() == Errc::tpm) return tl::unexpected<base::Error>(approval.error());
-    if (!approval) {
-      terminal.show("not done: " + printable(approval.error().text()));
-      continue;
-    }
-    approvals.push_back(std::move(*approval));
-  }
-  const base::Bytes signature = TRY(key.sign(request.digest(), approvals));
-  const base::Bytes der = TRY(request.with_signature(signature));
-  TRY(usb::write_file(file, base::as_bytes(keys::certificate_request_pem(der))));
-  terminal.show(fmt::format("written to {}; have it signed, then: coldseal-admin certificate --key-class {} CHAIN.pem", printable(file), name));
-  return {};
-}
-
-Result<void> unlock(const Layout& layout, Custody& custody, const std::string& name, const std::string& officer,
-                    Terminal& terminal) {
-  const KeyClass key_class = TRY(KeyClass::load(layout, name));
-  tpm::Device* const device = TRY(custody.device());
-  for (const tpm::Officer& known : key_class.quorum.officers) {
-    if (known.name != officer) continue;
-    TRY(tpm::unlock_officer(*device, known));
-    terminal.show(fmt::format("{} is unlocked: {} tries, the same PIN", officer, tpm::kPinTries));
-    return {};
-  }
-  return fail(Errc::not_found, fmt::format("{} is not an officer of key class \"{}\"", printable(officer), name));
-}
-
-Result<void> enrol_submitter(const Layout& layout, const std::string& name, const std::string& key_file, Terminal& terminal) {
-  if (!is_plain_name(name))
-    return fail(Errc::usage, fmt::format("submitter \"{}\": lower-case letters, digits, - and _ only", printable(name)));
-  const base::Bytes pem = TRY(usb::read_file(key_file, base::limits::kPemBytes));
-  const crypto::PublicKey key = TRY(base::within(printable(key_file), crypto::PublicKey::parse_pem(base::as_text(pem))));
-  if (key.algorithm() != crypto::KeyAlgorithm::ecdsa_p256)
-    return fail(Errc::unsupported, fmt::format("{}: submitters' keys are ECDSA P-256", printable(key_file)));
-  TRY(usb::make_folders(layout.submitters()));
-  const std::filesystem::path file = layout.submitters() / (name + ".pem");
-  if (is_there(file)) return fail(Errc::refused, fmt::format("submitter \"{}\" is enrolled already", name));
-  TRY(usb::write_file(file, base::as_bytes(key.pem())));
-  terminal.show(fmt::format("submitter {} is enrolled", name));
-  terminal.show(fmt::format("key {}", key.keyid()));
-  terminal.show(fmt::format("as words: {}", base::fingerprint_words(crypto::sha256(key.der()).bytes())));
-  terminal.show("a running coldseald learns of it when it is started again");
-  return {};
-}
-
-Result<void> show_status(const Layout& layout, Custody& custody, Terminal& terminal) {
-  tpm::Device* const device = TRY(custody.device());
-  const tpm::ReceiptKey* const receipt_key = TRY(custody.receipt_key());
-  terminal.show(fmt::format("TPM            {}", custody.kind()));
-  terminal.show("mode           development: firmware not measured");
-  terminal.show(fmt::format("receipt key    {}", custody.receipt_keyid()));
-  terminal.show(fmt::format("  as words     {}", base::fingerprint_words(crypto::sha256(receipt_key->public_key().der()).bytes())));
-  const base::Time now = SystemClock().now();
-  std::error_code ignored;
-  for (const auto& entry : std::filesystem::directory_iterator(layout.keys(), ignored)) {
-    const std::string name = entry.path().filename().string();
-    if (!is_plain_name(name) || name == "receipt") continue;   // srk.name, and what a power cut left
-    const KeyClass key_class = TRY(KeyClass::load(layout, name));
-    TRY(custody.load(key_class));
-    terminal.show(fmt::format("key class      {}: {} of {} officers, key {}", name, key_class.quorum.m,
-                              key_class.quorum.officers.size(), base::hex(key_class.key_name)));
-    for (const tpm::Officer& officer : key_class.quorum.officers) {
-      const tpm::OfficerState state = TRY(tpm::officer_state(*device, officer));
-      terminal.show(fmt::format("  officer      {}: {}", officer.name,
-                                state.blocked() ? "blocked, an administrator must unlock" : fmt::format("{} tries left", state.tries_left())));
-    }
-    const Result<crypto::SigningIdentity> identity = key_class.identity();
-    if (!identity) {
-      terminal.show("  certificate  " + identity.error().text());
-      continue;
-    }
-    const auto days = std::chrono::floor<std::chrono::days>(identity->leaf().not_after() - now).count();
-    terminal.show(fmt::format("  certificate  {}, {} days left", identity->leaf().subject(), days));
-  }
-  return {};
+  if (is_there(layout.ceremony() / "transcript.json"))
+    return fail(Errc::refused, "the ceremony of this appliance is over; changes are made with coldseal-admin by the administrators");
+  Progress progress = TRY(Progress::open(layout.ceremony(), file.digest));
+  terminal.show(fmt::format("ceremony: {}{}", printable(file.title), progress.begun() ? " (it goes on where it was interrupted)" : ""));
+  terminal.show(fmt::format("mode      {}", attest::mode_name(file.mode)));
+  terminal.show("file      " + base::fingerprint_words(file.digest.bytes()));
+  terminal.show("coldseal.toml  " + base::fingerprint_words(configuration.digest.bytes()));
+  terminal.show("read these words aloud; everybody compares them with those of the file that was reviewed");
+  const std::string agreed = TRY(terminal.ask("type yes when they agree: "));
+  if (agreed != "yes") return fail(Errc::refused, "nothing was done");
+  std::unique_ptr<tpm::Device> device = TRY(tpm::Device::open(configuration.tpm));
+  Ceremony ceremony(layout, std::move(file), std::move(configuration), terminal, std::move(progress), std::move(device), clock.now());
+  return ceremony.run();
 }
 
 }  // namespace appliance

@@ -1,10 +1,13 @@
-// coldseal-admin: provisioning, certificates, submitters. It makes keys and signs certificate requests with the officers; it
-// signs no code. It needs the TPM for itself: stop coldseald first.
+// coldseal-admin: the ceremony, and afterwards everything that administrators approve: people, floor, configuration, wipe. It
+// signs certificate requests with the officers; it signs no code. It needs the TPM for itself: stop coldseald first.
 #include <cstdio>
 #include <functional>
 #include <string>
 
+#include "appliance/admin/acts.hpp"
 #include "appliance/admin/ceremony.hpp"
+#include "appliance/admin/certificates.hpp"
+#include "appliance/clock.hpp"
 #include "appliance/configuration.hpp"
 #include "appliance/custody.hpp"
 #include "appliance/key_store.hpp"
@@ -18,94 +21,200 @@
 
 namespace {
 
+using appliance::AdminDesk;
 using base::Result;
 
-// Runs `use` with the TPM that the configuration names.
-Result<void> with_tpm(const appliance::Layout& layout, const std::function<Result<void>(appliance::Custody&)>& use) {
-  const appliance::Configuration configuration = TRY(appliance::Configuration::load(layout));
-  const appliance::TpmLock lock = TRY(appliance::TpmLock::take(layout));
-  appliance::Custody custody(layout, configuration.tpm);
-  return use(custody);
-}
+struct Words {   // of all subcommands
+  std::string root = "/";
+  std::string key_class;
+  std::string file;
+  std::string out;
+  std::string name;
+  std::string other_name;
+  std::string mode = "development";
+  std::size_t version = 0;
+  unsigned quorum = 0;
+  keys::SubjectName subject;
+};
 
-Result<void> install_certificate(const appliance::Layout& layout, const std::string& key_class, const std::string& file,
-                                 appliance::Terminal& terminal) {
-  const base::Bytes pem = TRY(usb::read_file(file, base::limits::kPemBytes));
-  TRY(base::within(file, appliance::install_chain(layout, key_class, base::as_text(pem))));
-  terminal.show("certificate chain installed for key class " + key_class);
-  return {};
-}
+class Program {
+ public:
+  Program() : app_("Administers a Coldseal appliance: the ceremony, people, keys, certificates.", "coldseal-admin", COLDSEAL_VERSION) {
+    app_.option("--root", words_.root, "folder that stands for /").existing_folder();
+    app_.takes_sub();   // its own complaint hides what was mistyped
+    add_ceremony();
+    add_people();
+    add_appliance();
+    add_certificates();
+  }
+
+  int run(int argc, char** argv) {
+    if (const std::optional<int> ended = app_.parse(argc, argv)) return *ended;
+    if (!action_) {
+      std::fputs("coldseal-admin: what is to be done? coldseal-admin --help lists the subcommands\n", stderr);
+      return 2;
+    }
+    const Result<void> done = action_();
+    if (done) return 0;
+    std::fputs(("coldseal-admin: " + base::printable(done.error().text()) + "\n").c_str(), stderr);
+    const bool usage = done.error().code() == base::Errc::usage || done.error().code() == base::Errc::malformed ||
+                       done.error().code() == base::Errc::not_found;
+    return usage ? 2 : 1;
+  }
+
+ private:
+  // What a subcommand does once everything was parsed.
+  void on(base::Command& command, std::function<Result<void>()> action) {
+    command.when_chosen([this, action = std::move(action)] { action_ = action; });
+  }
+  // The same with the TPM that the configuration names.
+  void on_desk(base::Command& command, std::function<Result<void>(const AdminDesk&)> action) {
+    on(command, [this, action = std::move(action)]() -> Result<void> {
+      const appliance::Layout layout(words_.root);
+      const appliance::Configuration configuration = TRY(appliance::Configuration::load(layout));
+      const appliance::TpmLock lock = TRY(appliance::TpmLock::take(layout));
+      appliance::Custody custody(layout, configuration.tpm);
+      return action(AdminDesk{layout, custody, terminal_, clock_});
+    });
+  }
+  std::optional<std::string> key_class() const {
+    return words_.key_class.empty() ? std::nullopt : std::optional<std::string>(words_.key_class);
+  }
+  std::optional<unsigned> quorum() const { return words_.quorum == 0 ? std::nullopt : std::optional<unsigned>(words_.quorum); }
+
+  void add_ceremony() {
+    base::Command ceremony = app_.sub("ceremony", "make an appliance of a new TPM, from one reviewed file");
+    ceremony.needs_sub();
+    base::Command run = ceremony.sub("run", "begin, or go on after an interruption");
+    run.option("FILE", words_.file, "the ceremony's file (docs/administrators-handbook.md)").required();
+    on(run, [this] { return appliance::run_ceremony(appliance::Layout(words_.root), words_.file, terminal_, clock_); });
+
+    base::Command firmware = app_.sub("firmware", "which firmware may sign");
+    firmware.needs_sub();
+    base::Command measure = firmware.sub("measure", "write down what runs now, for the vendor to sign");
+    measure.option("--number", words_.version, "its version, a whole number that only grows").required();
+    measure.option("--mode", words_.mode, "production or development").shows_default();
+    measure.option("-o,--output", words_.file, "file to write (.toml); what is signed goes beside it (.tbs)").required();
+    on(measure, [this]() -> Result<void> {
+      const appliance::Layout layout(words_.root);
+      const appliance::Configuration configuration = TRY(appliance::Configuration::load(layout));
+      const std::optional<attest::Mode> mode = attest::mode_from_name(words_.mode);
+      if (!mode) return base::fail(base::Errc::usage, "--mode is production or development");
+      return appliance::measure_firmware(layout, configuration.tpm, words_.version, *mode, words_.file, terminal_);
+    });
+    base::Command approve = firmware.sub("approve", "use a vendor's approval: FILE.toml with FILE.sig beside it");
+    approve.option("FILE", words_.file, "the approval").required();
+    on_desk(approve, [this](const AdminDesk& desk) { return appliance::approve_firmware(desk, words_.file); });
+  }
+
+  // "officer" with a key class, "administrator" without.
+  void add_people_of(const std::string& role, bool of_a_class) {
+    base::Command group = app_.sub(role, of_a_class ? "who may approve signatures with a key class" : "who may administer");
+    group.needs_sub();
+    const auto with_class = [&](base::Command& command) {
+      if (of_a_class) command.option("--key-class", words_.key_class, "which key").required();
+    };
+    const auto with_quorum = [&](base::Command& command) {
+      command.option("--quorum", words_.quorum, "how many must approve from then on (default: as before)");
+    };
+    base::Command add = group.sub("add", "somebody joins, and types a PIN");
+    add.option("NAME", words_.name, "who").required();
+    with_class(add);
+    with_quorum(add);
+    on_desk(add, [this](const AdminDesk& desk) {
+      return appliance::change_roster(desk, {key_class(), std::nullopt, words_.name, quorum()});
+    });
+    base::Command remove = group.sub("remove", "somebody leaves, at once");
+    remove.option("NAME", words_.name, "who").required();
+    with_class(remove);
+    with_quorum(remove);
+    on_desk(remove, [this](const AdminDesk& desk) {
+      return appliance::change_roster(desk, {key_class(), words_.name, std::nullopt, quorum()});
+    });
+    base::Command replace = group.sub("replace", "one leaves and one joins; the same name twice: a forgotten PIN");
+    replace.option("OLD", words_.name, "who leaves").required();
+    replace.option("NEW", words_.other_name, "who joins").required();
+    with_class(replace);
+    on_desk(replace, [this](const AdminDesk& desk) {
+      return appliance::change_roster(desk, {key_class(), words_.name, words_.other_name, std::nullopt});
+    });
+    base::Command pin = group.sub("pin", "somebody changes the own PIN; no administrator takes part");
+    pin.option("NAME", words_.name, "who").required();
+    with_class(pin);
+    on_desk(pin, [this](const AdminDesk& desk) { return appliance::change_own_pin(desk, key_class(), words_.name); });
+    base::Command unlock = group.sub("unlock", "let a blocked one try again; the PIN does not change");
+    unlock.option("NAME", words_.name, "who").required();
+    with_class(unlock);
+    on_desk(unlock, [this](const AdminDesk& desk) { return appliance::unlock(desk, key_class(), words_.name); });
+  }
+
+  void add_people() {
+    add_people_of("officer", true);
+    add_people_of("administrator", false);
+    base::Command unlock = app_.sub("unlock", "let a blocked officer try again; the PIN does not change");
+    unlock.option("--key-class", words_.key_class, "whose officer").required();
+    unlock.option("OFFICER", words_.name, "who is blocked").required();
+    on_desk(unlock, [this](const AdminDesk& desk) { return appliance::unlock(desk, key_class(), words_.name); });
+  }
+
+  void add_appliance() {
+    base::Command floor = app_.sub("floor", "firmware older than this never signs again");
+    floor.option("VERSION", words_.version, "the oldest that may").required();
+    on_desk(floor, [this](const AdminDesk& desk) { return appliance::raise_floor(desk, words_.version); });
+    base::Command configuration = app_.sub("configuration", "the rules in coldseal.toml");
+    configuration.needs_sub();
+    base::Command approve = configuration.sub("approve", "coldseal.toml as it is now becomes the one in force");
+    on_desk(approve, [](const AdminDesk& desk) { return appliance::approve_configuration(desk); });
+    base::Command clock = app_.sub("clock", "set the TPM's clock forward to this machine's time");
+    on_desk(clock, [this](const AdminDesk& desk) { return appliance::set_clock(desk, clock_.now()); });
+    base::Command lockout = app_.sub("lockout-reset", "end the TPM's own lockout");
+    on_desk(lockout, [](const AdminDesk& desk) { return appliance::reset_lockout(desk); });
+    base::Command log = app_.sub("log", "the audit log and its anchor in the TPM");
+    log.needs_sub();
+    base::Command rebaseline = log.sub("rebaseline", "accept the log as it is; visible for ever");
+    on_desk(rebaseline, [](const AdminDesk& desk) { return appliance::rebaseline(desk); });
+    base::Command wipe = app_.sub("wipe", "destroy every key of this appliance");
+    on_desk(wipe, [](const AdminDesk& desk) { return appliance::wipe(desk); });
+    base::Command status = app_.sub("status", "TPM, firmware, people, keys and certificates");
+    on_desk(status, [](const AdminDesk& desk) { return appliance::show_status(desk.layout, desk.custody, desk.terminal); });
+  }
+
+  void add_certificates() {
+    base::Command csr = app_.sub("csr", "make a certificate request (PKCS#10), approved by the officers");
+    csr.option("--key-class", words_.key_class, "which key").required();
+    csr.option("--common-name", words_.subject.common_name, "CN of the certificate: the publisher that Windows shows").required();
+    csr.option("--organization", words_.subject.organization, "O");
+    csr.option("--organizational-unit", words_.subject.organizational_unit, "OU");
+    csr.option("--country", words_.subject.country, "C, two letters");
+    csr.option("-o,--output", words_.out, "file to write (PEM)").required();
+    on_desk(csr, [this](const AdminDesk& desk) {
+      return appliance::request_certificate(desk.layout, desk.custody, words_.key_class, words_.subject, words_.out, desk.terminal);
+    });
+    base::Command certificate = app_.sub("certificate", "install the certificate chain of a key class");
+    certificate.option("--key-class", words_.key_class, "which key").required();
+    certificate.option("CHAIN", words_.file, "PEM file: the key's certificate, then its issuers").required();
+    on(certificate, [this]() -> Result<void> {
+      const base::Bytes pem = TRY(usb::read_file(words_.file, base::limits::kPemBytes));
+      TRY(base::within(words_.file, appliance::install_chain(appliance::Layout(words_.root), words_.key_class, base::as_text(pem))));
+      terminal_.show("certificate chain installed for key class " + words_.key_class);
+      return {};
+    });
+    base::Command submitter = app_.sub("submitter", "enrol a submitter by their public key");
+    submitter.option("NAME", words_.name, "how this appliance calls them; a profile's submitters list names them").required();
+    submitter.option("KEY", words_.file, "PEM file made by coldseal key create (K.pub.pem)").required();
+    on(submitter, [this] { return appliance::enrol_submitter(appliance::Layout(words_.root), words_.name, words_.file, terminal_); });
+  }
+
+  Words words_;
+  base::CommandLine app_;
+  appliance::Terminal terminal_;
+  appliance::SystemClock clock_;
+  std::function<Result<void>()> action_;
+};
 
 }  // namespace
 
 int main(int argc, char** argv) {
   appliance::harden_process();
-  appliance::Terminal terminal;
-  base::CommandLine app("Administers a Coldseal appliance: officers, keys, certificates, submitters.", "coldseal-admin",
-                        COLDSEAL_VERSION);
-  std::string root = "/";
-  app.option("--root", root, "folder that stands for /").existing_folder();
-  app.takes_sub();   // its own complaint hides what was mistyped
-
-  appliance::ProvisioningPlan plan;
-  base::Command provision = app.sub("provision", "make a key class: enrol its officers, then make its key in the TPM");
-  provision.option("--tpm", plan.tcti, "where the TPM is, as a TCTI: device:/dev/tpmrm0").required();
-  provision.option("--key-class", plan.key_class, "its name: release, test").required();
-  provision.option("--quorum", plan.quorum, "how many officers must approve").required();
-  provision.option("--officer", plan.officers, "an officer's name; once for each officer").required();
-
-  std::string key_class;
-  keys::SubjectName subject;
-  std::string out;
-  base::Command csr = app.sub("csr", "make a certificate request (PKCS#10), approved by the officers");
-  csr.option("--key-class", key_class, "which key").required();
-  csr.option("--common-name", subject.common_name, "CN of the certificate: the publisher that Windows shows").required();
-  csr.option("--organization", subject.organization, "O");
-  csr.option("--organizational-unit", subject.organizational_unit, "OU");
-  csr.option("--country", subject.country, "C, two letters");
-  csr.option("-o,--output", out, "file to write (PEM)").required();
-
-  std::string chain;
-  base::Command certificate = app.sub("certificate", "install the certificate chain of a key class");
-  certificate.option("--key-class", key_class, "which key").required();
-  certificate.option("CHAIN", chain, "PEM file: the key's certificate, then its issuers").required();
-
-  std::string name;
-  std::string key_file;
-  base::Command submitter = app.sub("submitter", "enrol a submitter by their public key");
-  submitter.option("NAME", name, "how this appliance calls them; a profile's submitters list names them").required();
-  submitter.option("KEY", key_file, "PEM file made by coldseal key create (K.pub.pem)").required();
-
-  std::string officer;
-  base::Command unlock = app.sub("unlock", "let a blocked officer try again; the PIN does not change");
-  unlock.option("--key-class", key_class, "whose officer").required();
-  unlock.option("OFFICER", officer, "who is blocked").required();
-
-  base::Command status = app.sub("status", "TPM, officers, keys and certificates");
-  if (const std::optional<int> ended = app.parse(argc, argv)) return *ended;
-  if (!app.has_chosen_sub()) {
-    std::fputs("coldseal-admin: what is to be done? coldseal-admin --help lists the subcommands\n", stderr);
-    return 2;
-  }
-
-  const appliance::Layout layout(root);
-  Result<void> done;
-  if (provision.was_chosen()) done = appliance::provision(layout, plan, terminal);
-  if (csr.was_chosen())
-    done = with_tpm(layout, [&](appliance::Custody& custody) {
-      return appliance::request_certificate(layout, custody, key_class, subject, out, terminal);
-    });
-  if (certificate.was_chosen()) done = install_certificate(layout, key_class, chain, terminal);
-  if (submitter.was_chosen()) done = appliance::enrol_submitter(layout, name, key_file, terminal);
-  if (unlock.was_chosen())
-    done = with_tpm(layout, [&](appliance::Custody& custody) {
-      return appliance::unlock(layout, custody, key_class, officer, terminal);
-    });
-  if (status.was_chosen())
-    done = with_tpm(layout, [&](appliance::Custody& custody) { return appliance::show_status(layout, custody, terminal); });
-  if (done) return 0;
-  std::fputs(("coldseal-admin: " + base::printable(done.error().text()) + "\n").c_str(), stderr);
-  const bool usage = done.error().code() == base::Errc::usage || done.error().code() == base::Errc::malformed ||
-                     done.error().code() == base::Errc::not_found;
-  return usage ? 2 : 1;
+  return Program().run(argc, argv);
 }

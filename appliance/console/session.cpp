@@ -181,7 +181,10 @@ Result<void> ConsoleSession::approve(const WaitingRequest& request) {
 }
 
 Result<void> ConsoleSession::enter_pins(const WaitingRequest& request, Approval approval) {
+  terminal_->show(fmt::format("signing will take about {} s after the last PIN", approval.signing_seconds));
   for (;;) {
+    // Whoever took the box away and put another one here cannot show them.
+    terminal_->show(fmt::format("this box says: {}   (other words: type no PIN, call an administrator)", printable(approval.words)));
     terminal_->show(fmt::format("{} more of: {}   ({}:{:02} left)", approval.needed, joined(approval.officers),
                                 approval.seconds_left / 60, approval.seconds_left % 60));
     const std::string officer = TRY(terminal_->ask("officer (Enter to stop, r to reject): "));

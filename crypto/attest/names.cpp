@@ -113,11 +113,21 @@ Bytes encode(const NvPublic& area) {
 
 Name name_of(const NvPublic& area) { return name_of_public_area(encode(area)); }
 
-NvPublic officer_index(std::uint32_t index) {
-  return {index,
-          nv::kPinFail | nv::kOwnerWrite | nv::kOwnerRead | nv::kAuthRead | nv::kNoDictionaryAttack | nv::kWritten,
-          {},
-          kOfficerBytes};
+Result<NvPublic> parse_nv_public(ByteView bytes) {
+  ByteReader in(bytes);
+  NvPublic area;
+  area.index = TRY(in.u32be());
+  const std::uint16_t name_algorithm = TRY(in.u16be());
+  if (name_algorithm != kSha256)
+    return fail(Errc::unsupported, fmt::format("index with name algorithm 0x{:04x}; SHA-256 wanted", name_algorithm));
+  area.attributes = TRY(in.u32be());
+  const ByteView policy = TRY(sized(in));
+  if (!policy.empty() && policy.size() != 32)
+    return fail(Errc::malformed, fmt::format("policy of {} bytes in an index; none or 32 wanted", policy.size()));
+  area.policy = base::to_bytes(policy);
+  area.size = TRY(in.u16be());
+  TRY(in.expect_end());
+  return area;
 }
 
 Result<ObjectPublic> ObjectPublic::parse(ByteView area) {

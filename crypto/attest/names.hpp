@@ -26,9 +26,13 @@ Name name_of_public_area(ByteView public_area);
 // TPMA_NV (Part 2 section 13.4), the bits that we use.
 namespace nv {
 inline constexpr std::uint32_t kOwnerWrite = 1U << 1;
+inline constexpr std::uint32_t kPolicyWrite = 1U << 3;
+inline constexpr std::uint32_t kCounter = 1U << 4;
+inline constexpr std::uint32_t kExtend = 4U << 4;
 inline constexpr std::uint32_t kPinFail = 8U << 4;
 inline constexpr std::uint32_t kOwnerRead = 1U << 17;
 inline constexpr std::uint32_t kAuthRead = 1U << 18;
+inline constexpr std::uint32_t kPolicyRead = 1U << 19;
 inline constexpr std::uint32_t kNoDictionaryAttack = 1U << 25;
 inline constexpr std::uint32_t kWritten = 1U << 29;
 }  // namespace nv
@@ -43,9 +47,7 @@ struct NvPublic {
 Bytes encode(const NvPublic& area);   // TPMS_NV_PUBLIC
 Name name_of(const NvPublic& area);
 
-// An officer's index once it is armed: 8 bytes of {wrong tries, limit}, counted by the TPM.
-inline constexpr std::uint16_t kOfficerBytes = 8;
-NvPublic officer_index(std::uint32_t index);
+Result<NvPublic> parse_nv_public(ByteView area);   // TPMS_NV_PUBLIC with a SHA-256 Name, nothing after it
 
 // TPMA_OBJECT (Part 2 section 8.3), the bits that we use.
 namespace object {

@@ -1,5 +1,7 @@
 #include "crypto/attest/policy.hpp"
 
+#include <array>
+
 #include "crypto/base/byte_writer.hpp"
 
 namespace attest {
@@ -17,6 +19,16 @@ Digest zero_digest() {
 std::uint32_t number(CommandCode command) { return static_cast<std::uint32_t>(command); }
 
 }  // namespace
+
+Bytes pcr_selection(const PcrNumbers& pcrs) {
+  std::array<std::uint8_t, 3> bits{};
+  for (const unsigned pcr : pcrs) {
+    base::require(pcr < 24, "a PCR of 0 to 23");
+    bits[pcr / 8] = static_cast<std::uint8_t>(bits[pcr / 8] | (1U << (pcr % 8)));
+  }
+  constexpr std::uint16_t kSha256 = 0x000B;
+  return ByteWriter().u32be(1).u16be(kSha256).u8(3).put(bits).bytes();
+}
 
 Policy::Policy() : digest_(zero_digest()) {}
 
@@ -54,6 +66,18 @@ Policy& Policy::name_hash(std::span<const Name> handles) {
   ByteWriter names;
   for (const Name& name : handles) names.put(name);
   return extend(CommandCode::policy_name_hash, crypto::sha256(names.bytes()).bytes());
+}
+
+Policy& Policy::cp_hash(const Digest& command) { return extend(CommandCode::policy_cp_hash, command.bytes()); }
+
+Policy& Policy::pcr(const PcrNumbers& pcrs, const Digest& values) {
+  return extend(CommandCode::policy_pcr, ByteWriter().put(pcr_selection(pcrs)).put(values.bytes()).bytes());
+}
+
+Policy& Policy::nv(const Name& index, ByteView operand, Comparison comparison, std::uint16_t offset) {
+  const Digest arguments = crypto::sha256(
+      ByteWriter().put(operand).u16be(offset).u16be(static_cast<std::uint16_t>(comparison)).bytes());
+  return extend(CommandCode::policy_nv, ByteWriter().put(arguments.bytes()).put(index).bytes());
 }
 
 // The three below replace what was there before (Part 3 sections 23.6, 23.16, 23.22).

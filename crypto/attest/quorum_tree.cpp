@@ -27,6 +27,40 @@ bool advance(Positions& subset, std::size_t count) {
 
 }  // namespace
 
+OrTree::OrTree(const std::vector<crypto::Digest>& branches) {
+  base::require(!branches.empty(), "a tree has branches");
+  std::vector<Node>& leaves = levels_.emplace_back();
+  for (const crypto::Digest& branch : branches) leaves.push_back({branch});
+  while (levels_.back().size() > 1) {
+    std::vector<Node>& below = levels_.back();
+    const std::size_t groups = (below.size() + kLargestOr - 1) / kLargestOr;
+    std::vector<Node> above;
+    // As even as can be, so that no group has one branch only.
+    for (std::size_t group = 0; group < groups; ++group) {
+      std::vector<crypto::Digest> list;
+      for (std::size_t i = group * below.size() / groups; i < (group + 1) * below.size() / groups; ++i) {
+        below[i].parent = group;
+        list.push_back(below[i].digest);
+      }
+      above.push_back({Policy().any_of(list).digest()});
+    }
+    levels_.push_back(std::move(above));
+  }
+}
+
+std::vector<std::vector<crypto::Digest>> OrTree::path(std::size_t at) const {
+  std::vector<std::vector<crypto::Digest>> lists;
+  for (std::size_t level = 0; level + 1 < levels_.size(); ++level) {
+    const std::size_t parent = levels_[level].at(at).parent;
+    std::vector<crypto::Digest> list;
+    for (const Node& node : levels_[level])
+      if (node.parent == parent) list.push_back(node.digest);
+    lists.push_back(std::move(list));
+    at = parent;
+  }
+  return lists;
+}
+
 Result<QuorumTree> QuorumTree::build(unsigned m, std::vector<Name> officers) {
   const std::size_t n = officers.size();
   if (m < 1 || m > n || n > base::limits::kOfficers)
@@ -40,34 +74,16 @@ Result<QuorumTree> QuorumTree::build(unsigned m, std::vector<Name> officers) {
   tree.officers_ = std::move(officers);
   Positions subset;
   for (std::size_t i = 0; i < m; ++i) subset.push_back(i);
-  std::vector<Node> branches;
+  std::vector<crypto::Digest> branches;
   do {
     Policy branch;
     for (const std::size_t i : subset) branch.secret(tree.officers_[i]);
-    branches.push_back({branch.digest()});
+    branches.push_back(branch.digest());
     tree.subsets_.push_back(subset);
   } while (advance(subset, n));
-
-  tree.levels_.push_back(std::move(branches));
-  while (tree.levels_.back().size() > 1) {
-    std::vector<Node>& below = tree.levels_.back();
-    const std::size_t groups = (below.size() + kLargestOr - 1) / kLargestOr;
-    const std::size_t size = (below.size() + groups - 1) / groups;   // evenly, so that no group has one branch only
-    std::vector<Node> above;
-    for (std::size_t start = 0; start < below.size(); start += size) {
-      std::vector<crypto::Digest> group;
-      for (std::size_t i = start; i < std::min(start + size, below.size()); ++i) {
-        below[i].parent = above.size();
-        group.push_back(below[i].digest);
-      }
-      above.push_back({Policy().any_of(group).digest()});
-    }
-    tree.levels_.push_back(std::move(above));
-  }
+  tree.branches_.emplace(branches);
   return tree;
 }
-
-crypto::Digest QuorumTree::signing_policy() const { return Policy(digest()).command(CommandCode::sign).digest(); }
 
 Result<std::vector<std::vector<crypto::Digest>>> QuorumTree::path(const Positions& present) const {
   const auto branch = std::find_if(subsets_.begin(), subsets_.end(), [&](const Positions& subset) {
@@ -76,17 +92,7 @@ Result<std::vector<std::vector<crypto::Digest>>> QuorumTree::path(const Position
   if (branch == subsets_.end())
     return fail(Errc::usage, fmt::format("no branch of {} of {} officers has those {}", needed_, officers_.size(),
                                          present.size()));
-  std::vector<std::vector<crypto::Digest>> lists;
-  auto at = static_cast<std::size_t>(branch - subsets_.begin());
-  for (std::size_t level = 0; level + 1 < levels_.size(); ++level) {
-    const std::size_t parent = levels_[level][at].parent;
-    std::vector<crypto::Digest> list;
-    for (const Node& node : levels_[level])
-      if (node.parent == parent) list.push_back(node.digest);
-    lists.push_back(std::move(list));
-    at = parent;
-  }
-  return lists;
+  return branches_->path(static_cast<std::size_t>(branch - subsets_.begin()));
 }
 
 }  // namespace attest

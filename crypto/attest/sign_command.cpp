@@ -4,6 +4,7 @@
 
 #include "crypto/attest/policy.hpp"
 #include "crypto/base/byte_writer.hpp"
+#include "crypto/der/reader.hpp"
 #include "crypto/der/writer.hpp"
 
 namespace attest {
@@ -47,6 +48,24 @@ Result<crypto::Digest> sign_cp_hash(const Name& key, crypto::KeyAlgorithm algori
 
 Bytes ecdsa_signature(ByteView r, ByteView s) {
   return der::sequence({der::integer_from_octets(r), der::integer_from_octets(s)});
+}
+
+Result<EcdsaNumbers> ecdsa_numbers(ByteView der_signature) {
+  der::Reader outer(der_signature);
+  der::Reader in = TRY(outer.expect_inside(der::kSequence));
+  TRY(outer.expect_end());
+  const auto number = [&]() -> Result<Bytes> {
+    ByteView octets = TRY(in.expect(der::kInteger));
+    if (!octets.empty() && octets.front() == 0) octets = octets.subspan(1);
+    if (octets.empty() || octets.size() > 32)
+      return base::fail(base::Errc::malformed, fmt::format("ECDSA number of {} bytes; 1 to 32 wanted", octets.size()));
+    return base::ByteWriter().zeros(32 - octets.size()).put(octets).bytes();
+  };
+  EcdsaNumbers numbers;
+  numbers.r = TRY(number());
+  numbers.s = TRY(number());
+  TRY(in.expect_end());
+  return numbers;
 }
 
 }  // namespace attest

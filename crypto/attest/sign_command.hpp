@@ -17,5 +17,11 @@ std::uint16_t algorithm_id(crypto::DigestAlgorithm algorithm);
 
 // A TPM's pair of numbers as DER ECDSA-Sig-Value (RFC 3279 section 2.2.3).
 Bytes ecdsa_signature(ByteView r, ByteView s);
+// And back, 32 bytes each, for P-256. Errc::malformed.
+struct EcdsaNumbers {
+  Bytes r;
+  Bytes s;
+};
+Result<EcdsaNumbers> ecdsa_numbers(ByteView der_signature);
 
 }  // namespace attest

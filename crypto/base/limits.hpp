@@ -82,6 +82,7 @@ inline constexpr std::size_t kFactTextBytes = 4096;
 // Custody.
 inline constexpr std::size_t kOfficers = 7;
 inline constexpr std::size_t kSigningSet = 500;      // digests under one approval; tickets live 300 s
+inline constexpr std::size_t kOwnerCommands = 32;    // under one approval of the administrators
 inline constexpr std::size_t kPinBytes = 32;         // the TPM's limit for an authorisation value
 inline constexpr std::size_t kKeyBlobBytes = 4096;   // one half of a TPM key's file
 inline constexpr std::size_t kPinDigits = 6;         // the least we accept

@@ -156,7 +156,7 @@ class InfReader {
 
   Result<void> push_field(InfLine& line, Token& token) {
     if (++fields_ > limits::kInfFields)
-      return fail(Errc::too_large, fmt::format("line {}: more than {} values in the file", line.number, limits::kInfFields));
+      return fail(Errc::too_large, fmt::format("line {}, [{}]: more than {} values in the file", line.number, base::printable(inf_.sections_[*current_].name), limits::kInfFields));
     line.fields.push_back(token.take());
     return {};
   }

@@ -76,11 +76,17 @@ class DriverInfReader {
   }
 
  private:
-  // Strings replaced; the error names the line.
+  // Strings replaced; the error names line and section.
   Result<std::string> text(const InfLine& line, std::string_view raw) const {
     Result<std::string> expanded = inf_.expand(raw);
-    if (!expanded) return tl::unexpected<base::Error>(expanded.error().within(fmt::format("line {}", line.number)));
+    if (!expanded) return tl::unexpected<base::Error>(expanded.error().within(fmt::format("line {}, [{}]", line.number, base::printable(section_of(line)))));
     return expanded;
+  }
+  std::string_view section_of(const InfLine& line) const {   // for errors only: it looks through the whole file
+    for (const InfSection& section : inf_.sections())
+      for (const InfLine& each : section.lines)
+        if (&each == &line) return section.name;
+    return {};
   }
   static bool has_key(const InfLine& line, std::string_view key) { return line.key && base::equal_ignoring_case(*line.key, key); }
 

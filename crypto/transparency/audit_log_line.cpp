@@ -17,7 +17,7 @@ using base::Errc;
 using base::fail;
 using base::Result;
 
-constexpr std::array<std::pair<AuditEvent, std::string_view>, 16> kEvents = {{
+constexpr std::array<std::pair<AuditEvent, std::string_view>, 19> kEvents = {{
     {AuditEvent::started, "started"},
     {AuditEvent::received, "received"},
     {AuditEvent::intake_refused, "intake-refused"},
@@ -34,6 +34,9 @@ constexpr std::array<std::pair<AuditEvent, std::string_view>, 16> kEvents = {{
     {AuditEvent::expired, "expired"},
     {AuditEvent::returned_to_waiting, "returned-to-waiting"},
     {AuditEvent::recovered, "recovered"},
+    {AuditEvent::administration, "administration"},
+    {AuditEvent::rebaselined, "rebaselined"},
+    {AuditEvent::time_changed, "time-changed"},
 }};
 
 constexpr std::uint64_t kMostLines = 1ULL << 40;

@@ -32,6 +32,9 @@ enum class AuditEvent : std::uint8_t {
   expired,              // the approval ran out of time
   returned_to_waiting,
   recovered,            // after a restart
+  administration,       // a change that administrators approved
+  rebaselined,          // administrators accepted the log as it is
+  time_changed,
 };
 std::string_view audit_event_name(AuditEvent event);                          // "started", "intake-refused", ...
 base::Result<AuditEvent> audit_event_from_name(std::string_view name);

@@ -100,5 +100,34 @@ TEST(MainJob, APackageForWindows7ComesBackWithAVersion1Catalog) {
   EXPECT_EQ(shown.at("members").size(), 3U);
 }
 
+// A catalog that came with the package is signed as it is: the same list, and osslsigncode takes it.
+TEST(MainJob, ACatalogThatComesWithThePackageIsSignedAsItIs) {
+  const TempDir folder;
+  const fs::path package = folder / "package";
+  fs::copy(COLDSEAL_SAMPLE_DIR, package);
+  run_well({program("coldseal"), "catalog", "create", package, "--os", "10_X64"});
+  ApplianceRig rig(folder.path());
+  rig.provision();
+  const fs::path configuration = rig.root() / "etc/coldseal/coldseal.toml";
+  std::string text = read_text(configuration);
+  const std::size_t at = text.find("\"catalog\"]");
+  ASSERT_NE(at, std::string::npos);
+  write_text(configuration, text.insert(at, "\"sign-catalog\", "));
+  rig.start_daemon();
+  const Background courier = rig.start_courier({"--stick", rig.stick()});
+  const std::string id = rig.make_request(package, "10_X64", rig.stick(), {"--operations", "sign-catalog"});
+  rig.wait_for_journal(id, "waits for the officers");
+  rig.approve(id, {ApplianceRig::officers()[0], ApplianceRig::officers()[2]});
+  const fs::path response = rig.stick() / "coldseal/responses" / id;
+  wait_until("the response is on the stick", [&] { return fs::exists(response); });
+  run_well({program("coldseal"), "collect", "--from", rig.stick(), "-o", folder / "signed"});
+  const fs::path files = folder / "signed" / id / "files";
+  expect_osslsigncode_accepts(files / "coldsample.cat", rig.ca_root());
+  run_well({program("coldseal"), "catalog", "diff", package / "coldsample.cat", files / "coldsample.cat"});
+  EXPECT_EQ(read_file(files / "coldsample.sys"), read_file(package / "coldsample.sys"));
+  const Finished verified = run({program("coldseal"), "verify", files, "--receipt", folder / "signed" / id / "receipt.dsse.json", "--trust", rig.trust()});
+  EXPECT_EQ(verified.status, 0) << verified.output;
+}
+
 }  // namespace
 }  // namespace tests

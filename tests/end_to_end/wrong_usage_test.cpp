@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <stdexcept>
 
 #include "tests/support/process.hpp"
 #include "tests/support/temp_dir.hpp"
@@ -24,10 +25,33 @@ class WrongUsage : public testing::Test {
     command.insert(command.end(), arguments.begin(), arguments.end());
     return command;
   }
-  Command provision(const std::string& key_class, const std::string& quorum, const Command& officers) const {
-    Command command = admin({"provision", "--tpm", "swtpm:path=/nowhere", "--key-class", key_class, "--quorum", quorum});
-    for (const std::string& officer : officers) command.insert(command.end(), {"--officer", officer});
-    return command;
+  // A ceremony's file with one thing wrong: `with` stands for `sound`.
+  Command ceremony(const std::string& sound, const std::string& with) const {
+    std::string text = R"([ceremony]
+title = "trial"
+mode = "development"
+[firmware]
+vendor_keys = ["vendor-a.pem", "vendor-b.pem"]
+approval = "approval.toml"
+floor = 1
+[administrators]
+quorum = 2
+names = ["uma", "vic"]
+[[key_class]]
+name = "release"
+quorum = 2
+officers = ["ada", "ben"]
+)";
+    const std::size_t at = text.find(sound);
+    if (at == std::string::npos) throw std::runtime_error("not in the file: " + sound);
+    text.replace(at, sound.size(), with);
+    const fs::path vendors = fs::path(COLDSEAL_TEST_DATA_DIR) / "vendor-keys";
+    for (const char* name : {"vendor-a.pem", "vendor-b.pem"})
+      fs::copy_file(vendors / name, folder_ / name, fs::copy_options::overwrite_existing);
+    write_text(folder_ / "approval.toml", "version = 1\nmode = \"development\"\npolicy = \"" + std::string(64, '0') + "\"\n");
+    write_text(folder_ / "approval.sig", "signature");
+    write_text(folder_ / "ceremony.toml", text);
+    return admin({"ceremony", "run", (folder_ / "ceremony.toml").string()});
   }
   WrongUsage() { fs::create_directories(root_); }
   TempDir folder_;
@@ -48,9 +72,7 @@ TEST_F(WrongUsage, UnknownOptionsAndCommandsAreRefused) {
 TEST_F(WrongUsage, ARootThatDoesNotExistIsNotMade) {
   const fs::path nowhere = folder_ / "nowhere";
   for (const char* const name : {"coldseald", "coldseal-console"}) expect_refused({program(name), "--root", nowhere}, "does not exist");
-  expect_refused({program("coldseal-admin"), "--root", nowhere, "provision", "--tpm", "swtpm:path=/nowhere", "--key-class", "release",
-                  "--quorum", "2", "--officer", "ada", "--officer", "ben"},
-                 "does not exist");
+  expect_refused({program("coldseal-admin"), "--root", nowhere, "status"}, "does not exist");
   EXPECT_FALSE(fs::exists(nowhere));
 }
 
@@ -59,16 +81,30 @@ TEST_F(WrongUsage, AMissingConfigurationIsNamed) {
   expect_refused(admin({"status"}), "etc/coldseal/coldseal.toml: no such file");
 }
 
-TEST_F(WrongUsage, AnImpossibleKeyClassIsRefusedBeforeTheTpmIsTouched) {
-  expect_refused(provision("release", "1", {"ada", "ben"}), "a quorum of 1 of 2");
-  expect_refused(provision("release", "3", {"ada", "ben"}), "a quorum of 3 of 2");
-  expect_refused(provision("release", "two", {"ada", "ben"}), "two");
-  expect_refused(provision("Release/..", "2", {"ada", "ben"}), "lower-case letters");
-  expect_refused(provision("receipt", "2", {"ada", "ben"}), "the appliance's own key");
-  expect_refused(provision("release", "2", {"ada", "ada"}), "named twice");
-  expect_refused(provision("release", "2", {"ada", "Ben"}), "officer \"Ben\"");
-  expect_refused(provision("release", "2", {"ada", "r"}), "officer \"r\"");   // which the console takes for "reject"
-  expect_refused(provision("release", "2", {"o1", "o2", "o3", "o4", "o5", "o6", "o7", "o8"}), "at most 7");
+TEST_F(WrongUsage, AnImpossibleCeremonyIsRefusedBeforeTheTpmIsTouched) {
+  const std::string of_class = "name = \"release\"\nquorum = 2";
+  expect_refused(ceremony(of_class, "name = \"release\"\nquorum = 1"), "a quorum of 1 of 2");
+  expect_refused(ceremony(of_class, "name = \"release\"\nquorum = 3"), "a quorum of 3 of 2");
+  expect_refused(ceremony(of_class, "name = \"release\"\nquorum = \"two\""), "needs quorum");
+  expect_refused(ceremony("\"release\"", "\"Release/..\""), "lower-case letters");
+  expect_refused(ceremony("\"release\"", "\"receipt\""), "the appliance's own");
+  expect_refused(ceremony("\"ada\", \"ben\"", "\"ada\", \"ada\""), "named twice");
+  expect_refused(ceremony("\"ada\", \"ben\"", "\"ada\", \"Ben\""), "\"Ben\"");
+  expect_refused(ceremony("\"ada\", \"ben\"", "\"ada\", \"r\""), "\"r\"");   // which the console takes for "reject"
+  expect_refused(ceremony("\"ada\", \"ben\"", R"("o1", "o2", "o3", "o4", "o5", "o6", "o7", "o8")"), "at most 7");
+  expect_refused(ceremony("quorum = 2\nnames", "quorum = 1\nnames"), "a quorum of 1 of 2");
+  expect_refused(ceremony("mode = \"development\"", "mode = \"test\""), "production or development wanted");
+  expect_refused(ceremony("floor = 1", "floor = 2"), "above the approved version");
+  expect_refused(ceremony("floor = 1", "floor = 1\nbypass = true"), "has no setting \"bypass\"");
+  expect_refused(ceremony("\"vendor-a.pem\", \"vendor-b.pem\"", "\"vendor-a.pem\""), "two vendor_keys wanted");
+  expect_refused(ceremony("\"vendor-a.pem\", \"vendor-b.pem\"", "\"vendor-a.pem\", \"vendor-a.pem\""), "the same");
+}
+
+TEST_F(WrongUsage, ProductionRefusesDevelopmentVendorKeys) {
+  const Finished finished = run(ceremony("mode = \"development\"", "mode = \"production\""));
+  EXPECT_EQ(finished.status, 1) << finished.output;
+  EXPECT_NE(finished.output.find("development vendor key"), std::string::npos) << finished.output;
+  EXPECT_TRUE(fs::is_empty(root_));
 }
 
 TEST_F(WrongUsage, AKeyOrChainThatIsNoneIsNamed) {

@@ -6,6 +6,7 @@
 #include "crypto/base/text.hpp"
 #include "tests/support/swtpm.hpp"
 #include "tests/support/temp_dir.hpp"
+#include "tests/support/tpm_world.hpp"
 #include "tpm/quorum.hpp"
 
 namespace tests {
@@ -32,9 +33,15 @@ TEST_P(TpmKeyAbroad, IsVerifiedByOpensslAndReadByTpm2Tools) {
     const tpm::Quorum quorum{2, {{"alice", 0x01800001}, {"bob", 0x01800002}, {"carol", 0x01800003}}};
     for (const tpm::Officer& officer : quorum.officers)
       ASSERT_TRUE(tpm::define_officer(**device, officer, secret("123456")));
-    const auto blob = tpm::QuorumKey::create(**device, quorum, GetParam());
-    ASSERT_TRUE(blob) << blob.error().text();
-    auto key = tpm::QuorumKey::load(**device, *blob, quorum);
+    TpmWorld world;
+    world.found(**device);
+    world.set_roster(**device, 0, quorum);
+    const auto firmware = tpm::FirmwareGate::load(**device, world.map(), world.approve(**device, 1));
+    ASSERT_TRUE(firmware) << firmware.error().text();
+    const auto made = tpm::QuorumKey::create(**device, *firmware, 0, GetParam());
+    ASSERT_TRUE(made) << made.error().text();
+    const tpm::KeyBlob* const blob = &made->blob;
+    auto key = tpm::QuorumKey::load(**device, *firmware, 0, *blob, quorum);
     ASSERT_TRUE(key) << key.error().text();
     const std::string message = "the catalog's signed attributes";
     const std::vector<crypto::Digest> digests = {crypto::sha256(base::as_bytes(message))};

@@ -30,12 +30,17 @@ const std::vector<TestOfficer>& ApplianceRig::officers() {
   return kOfficers;
 }
 
+const std::vector<TestOfficer>& ApplianceRig::administrators() {
+  static const std::vector<TestOfficer> kAdministrators{{"uma", "141421"}, {"vic", "173205"}, {"wes", "223606"}};
+  return kAdministrators;
+}
+
 ApplianceRig::ApplianceRig(std::filesystem::path folder, Step step, bool show_screens)
     : folder_(std::move(folder)), step_(std::move(step)), show_screens_(show_screens) {
   for (const auto& needed : {root(), stick(), trust()}) std::filesystem::create_directories(needed);
 }
 
-void ApplianceRig::provision() {
+void ApplianceRig::prepare() {
   step_("start a software TPM");
   tpm_ = std::make_unique<Swtpm>();
   write_text(root() / "etc/coldseal/coldseal.toml", fmt::format(R"([appliance]
@@ -50,8 +55,14 @@ operations = ["embed", "catalog"]
 submitters = ["build-1"]
 )",
                                                                 tpm_->tcti()));
-  step_("enrol three officers and make the signing key (2 of 3) in the TPM");
-  provision_key_class();
+}
+
+void ApplianceRig::provision() {
+  prepare();
+  step_("a vendor approves the firmware that runs; a file for the ceremony is written");
+  prepare_ceremony();
+  step_("ceremony: three administrators (2 of 3) and three officers (2 of 3) choose PINs, the key is born, the TPM is closed");
+  run_ceremony();
   std::filesystem::copy_file(state() / "keys/receipt/key.pem", trust() / "receipt-key.pem");
   step_("two officers approve a certificate request; a certificate authority answers it");
   certify_key();
@@ -60,12 +71,74 @@ submitters = ["build-1"]
   run_well({program("coldseal-admin"), "--root", root(), "submitter", "build-1", folder_ / "host/build-1.pub.pem"});
 }
 
-void ApplianceRig::provision_key_class() const {
-  Command command{program("coldseal-admin"), "--root", root(), "provision", "--tpm", tpm_->tcti(), "--key-class", "release", "--quorum", "2"};
-  for (const TestOfficer& officer : officers()) command.insert(command.end(), {"--officer", officer.name});
+void ApplianceRig::prepare_ceremony() const {
+  const std::filesystem::path vendors = std::filesystem::path(COLDSEAL_TEST_DATA_DIR) / "vendor-keys";
+  const std::filesystem::path folder = folder_ / "ceremony";
+  std::filesystem::create_directories(folder);
+  for (const char* name : {"vendor-a.pem", "vendor-b.pem"}) std::filesystem::copy_file(vendors / name, folder / name);
+  approve_firmware(1, folder / "approval.toml");
+  write_text(ceremony_file(), R"([ceremony]
+title = "vault-1, first key"
+mode = "development"
+
+[firmware]
+vendor_keys = ["vendor-a.pem", "vendor-b.pem"]
+approval = "approval.toml"
+floor = 1
+
+[administrators]
+quorum = 2
+names = ["uma", "vic", "wes"]
+
+[[key_class]]
+name = "release"
+quorum = 2
+officers = ["ada", "ben", "cay"]
+)");
+}
+
+void ApplianceRig::approve_firmware(unsigned version, const std::filesystem::path& file) const {
+  const std::filesystem::path vendors = std::filesystem::path(COLDSEAL_TEST_DATA_DIR) / "vendor-keys";
+  run_well({program("coldseal-admin"), "--root", root(), "firmware", "measure", "--number", std::to_string(version), "-o", file});
+  std::filesystem::path message = file;
+  std::filesystem::path signature = file;
+  run_well({"openssl", "dgst", "-sha256", "-sign", vendors / "vendor-a.key.pem", "-out", signature.replace_extension(".sig"),
+            message.replace_extension(".tbs")});
+}
+
+std::unique_ptr<AtTerminal> ApplianceRig::begin_ceremony() const {
+  auto terminal = std::make_unique<AtTerminal>(Command{program("coldseal-admin"), "--root", root(), "ceremony", "run", ceremony_file()},
+                                               show_screens_);
+  terminal->expect("type yes when they agree");
+  terminal->type("yes");
+  return terminal;
+}
+
+void ApplianceRig::run_ceremony() const {
+  const std::unique_ptr<AtTerminal> terminal = begin_ceremony();
+  for (const TestOfficer& person : administrators()) provide_officer_pin(*terminal, person);
+  for (const TestOfficer& person : officers()) provide_officer_pin(*terminal, person);
+  approve_as(*terminal, "officer (", {officers()[1], officers()[2]});
+  expect_done(*terminal, "coldseal-admin ceremony run");
+}
+
+void ApplianceRig::administer(const Command& words, const std::vector<TestOfficer>& who,
+                              const std::function<void(AtTerminal&)>& then) const {
+  Command command{program("coldseal-admin"), "--root", root()};
+  command.insert(command.end(), words.begin(), words.end());
   AtTerminal terminal(command, show_screens_);
-  for (const TestOfficer& officer : officers()) provide_officer_pin(terminal, officer);
-  expect_done(terminal, "coldseal-admin provision");
+  approve_as(terminal, "administrator (", who);
+  if (then) then(terminal);
+  expect_done(terminal, "coldseal-admin " + words.front());
+}
+
+void ApplianceRig::approve_as(AtTerminal& terminal, const std::string& prompt, const std::vector<TestOfficer>& who) {
+  for (const TestOfficer& person : who) {
+    terminal.expect(prompt);
+    terminal.type(person.name);
+    terminal.expect("PIN of " + person.name);
+    terminal.type(person.pin);
+  }
 }
 
 void ApplianceRig::certify_key() const {
@@ -74,12 +147,7 @@ void ApplianceRig::certify_key() const {
   AtTerminal terminal({program("coldseal-admin"), "--root", root(), "csr", "--key-class", "release", "--common-name",
                        "Coldseal Example Drivers", "--organization", "Coldseal Example", "--country", "DE", "-o", ca / "release.csr"},
                       show_screens_);
-  for (const TestOfficer& officer : {officers()[0], officers()[2]}) {
-    terminal.expect("officer (");
-    terminal.type(officer.name);
-    terminal.expect("PIN of " + officer.name);
-    terminal.type(officer.pin);
-  }
+  approve_as(terminal, "officer (", {officers()[0], officers()[2]});
   expect_done(terminal, "coldseal-admin csr");
   write_text(ca / "leaf.ext", "basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\nextendedKeyUsage=codeSigning\n");
   run_well({"openssl", "req", "-x509", "-newkey", "rsa:3072", "-nodes", "-sha256", "-days", "3650", "-subj", "/O=Coldseal Example/CN=Coldseal Example Root",

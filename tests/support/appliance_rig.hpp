@@ -25,8 +25,19 @@ class ApplianceRig {
   using Step = std::function<void(const std::string& what)>;
   explicit ApplianceRig(std::filesystem::path folder, Step step = [](const std::string&) {}, bool show_screens = false);
 
-  // TPM, officers, key, certificate, submitter. Afterwards the appliance may be started.
+  // TPM, ceremony, certificate, submitter. Afterwards the appliance may be started.
   void provision();
+  // Its parts, for tests of the ceremony: a TPM and coldseal.toml; the ceremony's file; the ceremony as far as "yes".
+  void prepare();
+  void prepare_ceremony() const;
+  std::unique_ptr<AtTerminal> begin_ceremony() const;
+  void run_ceremony() const;
+  std::filesystem::path ceremony_file() const { return folder_ / "ceremony/ceremony.toml"; }
+  // A vendor's approval of what runs now: FILE.toml and FILE.sig.
+  void approve_firmware(unsigned version, const std::filesystem::path& file) const;
+  // An act of administrators: coldseal-admin with these words, approved by these people. `then` types what else is asked.
+  void administer(const Command& words, const std::vector<TestOfficer>& who, const std::function<void(AtTerminal&)>& then = {}) const;
+  static void approve_as(AtTerminal& terminal, const std::string& prompt, const std::vector<TestOfficer>& who);
   void start_daemon();
   void stop_daemon();
   Background& daemon() { return *daemon_; }
@@ -53,9 +64,9 @@ class ApplianceRig {
   std::vector<std::string> audit_events(const std::string& id = {}) const;         // names, in order
   Swtpm& tpm() { return *tpm_; }
   static const std::vector<TestOfficer>& officers();
+  static const std::vector<TestOfficer>& administrators();
 
  private:
-  void provision_key_class() const;
   void certify_key() const;
   std::filesystem::path folder_;
   Step step_;

@@ -56,7 +56,7 @@ std::vector<Bytes> every_question() {
 std::vector<Bytes> every_answer() {
   return {payload_of(ConsoleAnswer(WaitingList{"vault-1", {{"id", "summary", "words"}, {"id2", "s", "w"}}})),
           payload_of(ConsoleAnswer(Document{{{"Request", {"one", "two"}}, {"Findings", {}}}})),
-          payload_of(ConsoleAnswer(Approval{{"ada"}, 1, {"ben", "cay"}, 299})),
+          payload_of(ConsoleAnswer(Approval{{"ada"}, 1, {"ben", "cay"}, 299, 4, "two words"})),
           payload_of(ConsoleAnswer(Progress{3, 7, "signing"})),
           payload_of(ConsoleAnswer(Done{"signed"})),
           payload_of(ConsoleAnswer(Refusal{"no", false}))};
@@ -90,7 +90,9 @@ TEST(ConsoleProtocol, AnswersArriveAsTheyWereGiven) {
   EXPECT_EQ(document.sections[0].heading, "Request");
   EXPECT_EQ(document.sections[0].lines, (std::vector<std::string>{"one", "two"}));
   EXPECT_TRUE(document.sections[1].lines.empty());
-  const Approval approval = answered(Approval{{"ada"}, 1, {"ben", "cay"}, 299});
+  const Approval approval = answered(Approval{{"ada"}, 1, {"ben", "cay"}, 299, 4, "two words"});
+  EXPECT_EQ(approval.signing_seconds, 4U);
+  EXPECT_EQ(approval.words, "two words");
   EXPECT_EQ(approval.approved, std::vector<std::string>{"ada"});
   EXPECT_EQ(approval.needed, 1U);
   EXPECT_EQ(approval.officers, (std::vector<std::string>{"ben", "cay"}));

@@ -28,7 +28,7 @@ class Embeddings : public SmallAppliance {
     return SpooledRequest{request.id(), to, request.manifest};
   }
   base::Result<SigningPlan> make(const SpooledRequest& spooled) const {
-    const KeyClass key_class{"release", {}, {2, {}}, base::Bytes(34, 0x0B), must(vendor.leaf().public_key()), {}};
+    const KeyClass key_class{"release", 0, {}, {2, {}}, base::Bytes(34, 0x0B), must(vendor.leaf().public_key()), {}};
     return SigningPlan::make(spooled, inspection, key_class, vendor.identity(), crypto::sha256({}), attributes);
   }
   std::map<std::string, OutputOperation> carry_out(const SpooledRequest& spooled) {

@@ -12,7 +12,7 @@ class Review : public SmallAppliance {
  protected:
   Document review() const {
     const SpooledRequest spooled{request.id(), layout.spool() / request.id(), request.manifest};
-    const KeyClass key_class{"release", {}, {2, {{"ada", 0x01800001}, {"ben", 0x01800002}, {"cay", 0x01800003}}},
+    const KeyClass key_class{"release", 0, {}, {2, {{"ada", 0x01800001}, {"ben", 0x01800002}, {"cay", 0x01800003}}},
                              base::Bytes(34, 0x0B), must(vendor.leaf().public_key()), {}};
     RequestRecord record;
     record.id = request.id();

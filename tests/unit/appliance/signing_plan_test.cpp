@@ -24,7 +24,7 @@ class Plan : public SmallAppliance {
     return SpooledRequest{request.id(), to, request.manifest};
   }
   KeyClass key_class() const {
-    return KeyClass{"release", {}, {2, {}}, base::Bytes(34, 0x0B), must(vendor.leaf().public_key()), {}};
+    return KeyClass{"release", 0, {}, {2, {}}, base::Bytes(34, 0x0B), must(vendor.leaf().public_key()), {}};
   }
   base::Result<SigningPlan> make(const SpooledRequest& spooled) const {
     return SigningPlan::make(spooled, inspection, key_class(), vendor.identity(), profile);

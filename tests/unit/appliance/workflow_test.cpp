@@ -17,7 +17,7 @@ namespace fs = std::filesystem;
 class WorkflowWithoutTpm : public SmallAppliance {
  protected:
   WorkflowWithoutTpm() {
-    const KeyClass key_class{"release", {base::Bytes{1}, base::Bytes{2}}, {2, {{"ada", 0x01800001}, {"ben", 0x01800002}}},
+    const KeyClass key_class{"release", 0, {base::Bytes{1}, base::Bytes{2}}, {2, {{"ada", 0x01800001}, {"ben", 0x01800002}}},
                              base::Bytes(34, 0x0B), must(vendor.leaf().public_key()), {}};
     must(key_class.save(layout));
     const fs::path chain = layout.key_class("release") / "chain.pem";

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "crypto/base/byte_writer.hpp"
+#include "crypto/keys/random.hpp"
 #include "tests/unit/tpm/custody_fixture.hpp"
 #include "tests/unit/tpm/tampering_transport.hpp"
 #include "tpm/esys.hpp"
@@ -16,7 +18,7 @@ class Bus : public Custody {
  protected:
   Bus() {
     { const QuorumKey made = key_of_three(); }
-    device.reset();
+    close();
   }
   struct Outcome {
     bool opened = false;
@@ -43,7 +45,8 @@ class Bus : public Custody {
     return outcome;
   }
   Result<Bytes> ask(Device& tapped) {
-    auto key = TRY(QuorumKey::load(tapped, blob, three));
+    const FirmwareGate gate = TRY(FirmwareGate::load(tapped, world.map(), *approved_firmware));
+    auto key = TRY(QuorumKey::load(tapped, gate, 0, blob, three));
     const std::vector<crypto::Digest> digests = {driver};
     std::vector<Approval> given;
     for (const unsigned i : {2U, 0U}) {
@@ -81,6 +84,61 @@ TEST_P(BrokenBus, NoFaultAtAnyCommandReleasesAnythingButTheRightSignature) {
   const Outcome again = request(Fault::none, 0);
   ASSERT_OK(again.signature);
   EXPECT_EQ(again.still_loaded, 0U);
+}
+
+// An act of administrators over the same bus: the change is made as approved, or not at all.
+TEST_P(BrokenBus, NoFaultAtAnyCommandMakesAnythingButTheApprovedChange) {
+  device = must(Device::open(swtpm.tcti()));
+  Quorum admins{2, {}};
+  for (unsigned i = 0; i < 2; ++i) admins.officers.push_back({"admin-" + std::to_string(i), attest::kFirstAdministrator + i});
+  define(admins);
+  world.set_administrators(*device, admins);
+  must(close_hierarchies(*device, keys::fill_random));
+  device.reset();
+  const auto act = [&](std::uint64_t version, Fault fault, int at, int& commands) -> Result<void> {
+    TamperingTransport transport(swtpm.tcti());
+    const auto tapped = must(Device::open(must(Context::over(transport.context()))));
+    transport.commands = 0;
+    transport.fault = fault;
+    transport.fault_at = at;
+    const Result<void> done = [&]() -> Result<void> {
+      Administration administration = TRY(Administration::load(*tapped, admins));
+      const std::vector<attest::OwnerCommand> wanted = {
+          attest::OwnerCommand::write(attest::floor_index(), base::ByteWriter().u64be(version).bytes(), "raise the floor")};
+      std::vector<Approval> given;
+      for (const Officer& admin : admins.officers) {
+        Approval one = TRY(administration.approve(admin.name, secret(pin(admin)), wanted));
+        given.push_back(std::move(one));
+      }
+      return administration.run(wanted.front(), given);
+    }();
+    commands = transport.commands;
+    transport.fault_at = 0;
+    return done;
+  };
+  const auto floor = [&] {
+    const auto untouched = must(Device::open(swtpm.tcti()));
+    return must(read_public_index(*untouched, attest::floor_index())).back();
+  };
+  int commands = 0;
+  ASSERT_OK(act(1, Fault::none, 0, commands));
+  ASSERT_GT(commands, 20);
+  int failed = 0;
+  for (int at = 1; at <= commands; ++at) {
+    const std::uint8_t before = floor();
+    int ignored = 0;
+    const Result<void> done = act(before + 1U, GetParam(), at, ignored);
+    const std::uint8_t after = floor();
+    EXPECT_TRUE(after == before || after == before + 1) << at;
+    if (done) {
+      EXPECT_EQ(after, before + 1) << at;
+    } else {
+      ++failed;
+    }
+  }
+  EXPECT_GT(failed, 8);
+  ASSERT_OK(act(200, Fault::none, 0, commands));
+  EXPECT_EQ(floor(), 200);
 }
 
 std::string name_of_fault(const testing::TestParamInfo<Fault>& kind) {

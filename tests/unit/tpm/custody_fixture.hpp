@@ -5,12 +5,15 @@
 
 #include <initializer_list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "crypto/digest.hpp"
 #include "tests/support/swtpm.hpp"
+#include "tests/support/tpm_world.hpp"
 #include "tpm/device.hpp"
+#include "tpm/esys.hpp"
 #include "tpm/officers.hpp"
 #include "tpm/quorum.hpp"
 
@@ -42,15 +45,44 @@ inline crypto::Digest digest(const std::string& text) { return crypto::sha256(ba
 
 class Custody : public testing::Test {
  protected:
-  Custody() { reopen(); }
-
-  void reopen() {
-    device.reset();
+  Custody() {
     device = must(Device::open(swtpm.tcti()));
+    world.found(*device);
+    approved_firmware = world.approve(*device, 1);
+    reopen();
+  }
+
+  void close() {
+    firmware.reset();
+    device.reset();
+  }
+  void reopen() {
+    close();
+    device = must(Device::open(swtpm.tcti()));
+    firmware.emplace(must(FirmwareGate::load(*device, world.map(), *approved_firmware)));
+  }
+  // A key of that class, whose officers these are from now on.
+  Result<KeyBlob> make_key(const Quorum& quorum, crypto::KeyAlgorithm algorithm, unsigned key_class = 0) {
+    world.set_roster(*device, key_class, quorum);
+    NewKey made = TRY(QuorumKey::create(*device, *firmware, key_class, algorithm));
+    return std::move(made.blob);
+  }
+  Result<QuorumKey> load(const KeyBlob& key_blob, const Quorum& quorum, unsigned key_class = 0) {
+    return QuorumKey::load(*device, *firmware, key_class, key_blob, quorum);
+  }
+  // What a boot that measures something else leaves behind.
+  void extend_pcr(unsigned pcr, const std::string& what) {
+    TPML_DIGEST_VALUES values{};
+    values.count = 1;
+    values.digests[0].hashAlg = TPM2_ALG_SHA256;
+    const crypto::Digest measured = digest(what);
+    std::copy(measured.bytes().begin(), measured.bytes().end(), std::begin(values.digests[0].digest.sha256));
+    base::require(Esys_PCR_Extend(device->context().esys(), ESYS_TR_PCR0 + pcr, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE,
+                                  &values) == TSS2_RC_SUCCESS, "PCR not extended");
   }
   static Quorum quorum_of(unsigned m, unsigned n) {
     Quorum quorum{m, {}};
-    for (unsigned i = 0; i < n; ++i) quorum.officers.push_back({"officer-" + std::to_string(i), 0x01800001 + i});
+    for (unsigned i = 0; i < n; ++i) quorum.officers.push_back({"officer-" + std::to_string(i), attest::kFirstOfficer + i});
     return quorum;
   }
   static std::string pin(const Officer& officer) { return "pin of " + officer.name; }
@@ -60,8 +92,8 @@ class Custody : public testing::Test {
   // The 2-of-3 that most tests use.
   QuorumKey key_of_three(crypto::KeyAlgorithm algorithm = crypto::KeyAlgorithm::ecdsa_p256) {
     define(three);
-    blob = must(QuorumKey::create(*device, three, algorithm));
-    return must(QuorumKey::load(*device, blob, three));
+    blob = must(make_key(three, algorithm));
+    return must(load(blob, three));
   }
   static std::vector<Approval> approvals(QuorumKey& key, std::initializer_list<unsigned> who,
                                          const std::vector<crypto::Digest>& digests) {
@@ -74,7 +106,10 @@ class Custody : public testing::Test {
   }
 
   tests::Swtpm swtpm;
+  tests::TpmWorld world;
   std::unique_ptr<Device> device;
+  std::optional<FirmwareApproval> approved_firmware;
+  std::optional<FirmwareGate> firmware;   // after device: it goes first
   Quorum three = quorum_of(2, 3);
   KeyBlob blob;
   const crypto::Digest driver = digest("driver.cat");

@@ -19,11 +19,11 @@ TEST_F(DeviceTest, SaysWhatTpmItIs) {
 TEST_F(DeviceTest, KeepsItsStorageRootKeyThroughResetsAndPowerCuts) {
   const Bytes name = device->srk_name();
   EXPECT_EQ(name.size(), attest::kNameBytes);
-  device.reset();
+  close();
   swtpm.power_cut();
   reopen();
   EXPECT_EQ(device->srk_name(), name);
-  device.reset();
+  close();
   swtpm.reset();
   reopen();
   ASSERT_OK(device->expect_srk(name));
@@ -55,6 +55,7 @@ TEST_F(DeviceTest, ATpmThatIsGoneIsNotReachable) {
   expect_error(device->running_ms(), Errc::tpm, "TPM not reachable");
   expect_error(officer_state(*device, {"alice", 0x01800001}), Errc::tpm, "TPM not reachable");
   expect_error(Device::open(swtpm.tcti()), Errc::tpm, "TPM not reachable at swtpm:path=");
+  close();
   swtpm.start();
   reopen();
   ASSERT_OK(device->running_ms());
@@ -93,7 +94,7 @@ TEST_F(DeviceTest, AForeignPersistentKeyIsNotTakenForTheStorageRootKey) {
   ASSERT_EQ(Esys_EvictControl(context.esys(), ESYS_TR_RH_OWNER, primary, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE,
                               0x81000001, &persistent),
             TSS2_RC_SUCCESS);
-  device.reset();
+  close();
   expect_error(Device::open(swtpm.tcti()), Errc::tpm, "not a P-256 storage root key");
 }
 

@@ -42,7 +42,7 @@ TEST_F(Officers, FiveWrongPinsBlockOneOfficerUntilUnlockedThroughPowerCuts) {
   for (const char* left : {"4 tries", "3 tries", "2 tries", "1 try left", "no tries left; officer is blocked"})
     expect_error(prove_officer(*device, alice, secret("000000")), Errc::refused, left);
   expect_error(prove_officer(*device, alice, secret(pin(alice))), Errc::refused, "officer is blocked");
-  device.reset();
+  close();
   swtpm.power_cut();
   reopen();
   EXPECT_TRUE(must(officer_state(*device, alice)).blocked());
@@ -60,8 +60,8 @@ TEST_F(Officers, APowerCutAfterAWrongPinDoesNotGiveTheTryBack) {
 }
 
 TEST_F(Officers, WrongPinsAtApprovalCountOnceHoweverManyDigests) {
-  const KeyBlob made = must(QuorumKey::create(*device, three, crypto::KeyAlgorithm::ecdsa_p256));
-  QuorumKey key = must(QuorumKey::load(*device, made, three));
+  const KeyBlob made = must(make_key(three, crypto::KeyAlgorithm::ecdsa_p256));
+  QuorumKey key = must(load(made, three));
   const std::vector<crypto::Digest> both = {driver, other};
   for (const char* left : {"4 tries", "3 tries", "2 tries", "1 try left", "no tries left"})
     expect_error(key.approve(alice.name, secret("000000"), both), Errc::refused, left);
@@ -93,8 +93,9 @@ TEST_F(Officers, AnIndexThatIsNotDefinedOurWayIsRefused) {
   TPM2B_NV_PUBLIC area{};
   area.nvPublic.nvIndex = 0x0180000F;
   area.nvPublic.nameAlg = TPM2_ALG_SHA256;
-  area.nvPublic.attributes = attest::officer_index(0x0180000F).attributes & ~attest::nv::kWritten;
-  area.nvPublic.dataSize = attest::kOfficerBytes;
+  area.nvPublic.attributes = attest::person_index(0x0180000F).attributes & ~attest::nv::kWritten;
+  area.nvPublic.authPolicy = to_digest(attest::person_index(0x0180000F).policy);
+  area.nvPublic.dataSize = attest::kPersonBytes;
   const TPM2B_AUTH empty{};
   ESYS_TR handle = ESYS_TR_NONE;
   ASSERT_EQ(Esys_NV_DefineSpace(context.esys(), ESYS_TR_RH_OWNER, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, &empty,
@@ -133,15 +134,17 @@ TEST_F(Officers, NeitherPinNorItsAuthorisationValueCrossesTheBus) {
   const std::string pin = "S3CRET-PIN-112233";
   const base::SecretBytes auth = must(officer_auth(eve, secret(pin)));
   const std::string value(base::as_text(auth.reveal()));
-  device.reset();
+  close();
   {
     const auto tapped = must(Device::open("pcap:" + swtpm.tcti()));
     ASSERT_OK(define_officer(*tapped, eve, secret(pin)));
     ASSERT_OK(prove_officer(*tapped, eve, secret(pin)));
     ASSERT_FALSE(prove_officer(*tapped, eve, secret("000000")));
     const Quorum one{1, {eve}};
-    const KeyBlob made = must(QuorumKey::create(*tapped, one, crypto::KeyAlgorithm::ecdsa_p256));
-    QuorumKey key = must(QuorumKey::load(*tapped, made, one));
+    world.set_roster(*tapped, 0, one);
+    const FirmwareGate gate = must(FirmwareGate::load(*tapped, world.map(), *approved_firmware));
+    const KeyBlob made = must(QuorumKey::create(*tapped, gate, 0, crypto::KeyAlgorithm::ecdsa_p256)).blob;
+    QuorumKey key = must(QuorumKey::load(*tapped, gate, 0, made, one));
     ASSERT_OK(key.approve(eve.name, secret(pin), std::vector<crypto::Digest>{driver}));
     // The capture does show what crosses in clear: the same value, given away by a password session.
     const NvIndex index = must(NvIndex::open(tapped->context(), eve.nv_index));
@@ -150,7 +153,7 @@ TEST_F(Officers, NeitherPinNorItsAuthorisationValueCrossesTheBus) {
     const WithAuth with_auth(tapped->context(), index, auth);
     TPM2B_MAX_NV_BUFFER* read = nullptr;
     EXPECT_EQ(Esys_NV_Read(tapped->context().esys(), index.handle(), index.handle(), ESYS_TR_PASSWORD, ESYS_TR_NONE,
-                           ESYS_TR_NONE, attest::kOfficerBytes, 0, &read),
+                           ESYS_TR_NONE, attest::kPersonBytes, 0, &read),
               TSS2_RC_SUCCESS);
     Esys_Free(read);
   }
@@ -213,8 +216,8 @@ TEST_F(Officers, NoCopyOfAPinOrItsAuthorisationValueStaysInMemory) {
   ASSERT_OK(prove_officer(*device, eve, typed()));
   expect_none("prove_officer");
   const Quorum one{1, {eve}};
-  const KeyBlob own = must(QuorumKey::create(*device, one, crypto::KeyAlgorithm::ecdsa_p256));
-  QuorumKey eves = must(QuorumKey::load(*device, own, one));
+  const KeyBlob own = must(make_key(one, crypto::KeyAlgorithm::ecdsa_p256));
+  QuorumKey eves = must(load(own, one));
   const auto approval = eves.approve(eve.name, typed(), std::vector<crypto::Digest>{driver});
   ASSERT_OK(approval);
   expect_none("approve");

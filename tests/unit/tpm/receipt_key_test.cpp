@@ -10,10 +10,10 @@ using base::Errc;
 class ReceiptKeyTest : public Custody {};
 
 TEST_F(ReceiptKeyTest, SignsWithoutOfficersAndSurvivesAPowerCut) {
-  const KeyBlob made = must(ReceiptKey::create(*device));
+  const KeyBlob made = must(ReceiptKey::create(*device, *firmware)).blob;
   std::string keyid;
   {
-    const auto key = must(ReceiptKey::load(*device, made));
+    const auto key = must(ReceiptKey::load(*device, *firmware, made));
     keyid = key->public_key().keyid();
     for (int i = 0; i < 20; ++i) {
       const crypto::Digest receipt = digest("receipt " + std::to_string(i));
@@ -28,26 +28,35 @@ TEST_F(ReceiptKeyTest, SignsWithoutOfficersAndSurvivesAPowerCut) {
   EXPECT_EQ(must(device->loaded()), 0U);
   swtpm.power_cut();
   reopen();
-  const auto key = must(ReceiptKey::load(*device, made));
+  const auto key = must(ReceiptKey::load(*device, *firmware, made));
   EXPECT_EQ(key->public_key().keyid(), keyid);
   ASSERT_OK(key->sign(driver));
 }
 
 TEST_F(ReceiptKeyTest, IsRefusedByAnotherTpm) {
-  const KeyBlob made = must(ReceiptKey::create(*device));
+  const KeyBlob made = must(ReceiptKey::create(*device, *firmware)).blob;
   tests::Swtpm elsewhere;
   const auto other_device = must(Device::open(elsewhere.tcti()));
-  expect_error(ReceiptKey::load(*other_device, made), Errc::refused, "key blob belongs to another TPM");
+  world.found(*other_device);
+  const FirmwareGate other_gate = must(FirmwareGate::load(*other_device, world.map(), *approved_firmware));
+  expect_error(ReceiptKey::load(*other_device, other_gate, made), Errc::refused, "key blob belongs to another TPM");
 }
 
 TEST_F(ReceiptKeyTest, AQuorumKeyIsNotAReceiptKeyNorTheOtherWayRound) {
   (void)key_of_three();
-  expect_error(ReceiptKey::load(*device, blob), Errc::refused, "attributes");
-  expect_error(QuorumKey::load(*device, must(ReceiptKey::create(*device)), three), Errc::refused, "attributes");
+  expect_error(ReceiptKey::load(*device, *firmware, blob), Errc::refused, "attributes");
+  expect_error(load(must(ReceiptKey::create(*device, *firmware)).blob, three), Errc::refused, "attributes");
+}
+
+TEST_F(ReceiptKeyTest, FirmwareThatWasNotApprovedCannotSign) {
+  const auto key = must(ReceiptKey::load(*device, *firmware, must(ReceiptKey::create(*device, *firmware)).blob));
+  extend_pcr(11, "something else was started");
+  expect_error(key->sign(driver), Errc::refused, "firmware measurements are not the approved ones");
+  EXPECT_EQ(must(device->loaded()), 1U);
 }
 
 TEST_F(ReceiptKeyTest, SignsSha256Only) {
-  const auto key = must(ReceiptKey::load(*device, must(ReceiptKey::create(*device))));
+  const auto key = must(ReceiptKey::load(*device, *firmware, must(ReceiptKey::create(*device, *firmware)).blob));
   expect_error(key->sign(crypto::digest_of(crypto::DigestAlgorithm::sha384, ByteView())), Errc::unsupported, "sha384");
 }
 

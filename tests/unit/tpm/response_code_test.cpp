@@ -38,6 +38,10 @@ TEST(ResponseCode, MeansWhatTheStepMakesOfIt) {
   expect_explained(0x1c4, Step::nv, Errc::tpm, "0x084");
   expect_explained(0x1df, Step::load_key, Errc::refused, "belongs to another TPM or is damaged");
   expect_explained(0x14c, Step::nv, Errc::refused, "defined already");
+  expect_explained(0x1c4, Step::firmware, Errc::refused, "firmware measurements are not the approved ones");
+  expect_explained(0x126, Step::floor, Errc::refused, "firmware is older than the floor");
+  expect_explained(0x84, Step::roster, Errc::refused, "roster in the TPM is not the roster on disk");
+  EXPECT_EQ(advice(0x12f, Step::officer).recovery, "coldseal-admin unlock");
 }
 
 // Every code that the design's table of errors names has words of its own: none falls back to the generic text.
@@ -50,9 +54,16 @@ TEST(ResponseCode, EveryKnownCodeHasAMeaning) {
       {0x1df, Step::load_key}, {0x3df, Step::other}, {0x182, Step::other}, {0x149, Step::nv}, {0x14a, Step::nv},
       {0x18b, Step::nv}, {0x2c4, Step::create_key}, {0x902, Step::other}, {0x903, Step::other}, {0x922, Step::other},
       {0x90a, Step::other}, {0x920, Step::other}, {0x923, Step::other}, {0x100, Step::other}, {0x101, Step::other},
-      {0x120, Step::other}, {0x14b, Step::nv}, {0x14c, Step::nv}, {0x143, Step::other}};
-  for (const auto& [code, step] : known)
-    EXPECT_EQ(explain(code, step).text().find("answered with"), std::string::npos) << std::hex << code;
+      {0x120, Step::other}, {0x14b, Step::nv}, {0x14c, Step::nv}, {0x143, Step::other}, {0x1c4, Step::firmware}, {0x84, Step::roster},
+      {0x126, Step::floor}, {0x99d, Step::gate}, {0x9a2, Step::owner}, {0x98e, Step::owner}, {0x2db, Step::vendor},
+      {0x9a2, Step::pin_change}, {0x1cf, Step::gate}};
+  for (const auto& [code, step] : known) {
+    const Advice found = advice(code, step);
+    EXPECT_EQ(found.cause.find("answered with"), std::string::npos) << std::hex << code;
+    EXPECT_FALSE(found.consequence.empty()) << std::hex << code;
+    EXPECT_FALSE(found.next_step.empty()) << std::hex << code;
+    EXPECT_EQ(explain(code, step).text(), found.cause + "; " + found.next_step);
+  }
 }
 
 TEST(ResponseCode, OfTheTransportSaysThatTheTpmIsNotReachable) {

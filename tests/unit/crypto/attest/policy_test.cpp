@@ -11,8 +11,13 @@
 namespace attest {
 namespace {
 
-const Name kFirst = name_of(officer_index(0x01800001));
-const Name kSecond = name_of(officer_index(0x01800002));
+// A PIN_FAIL index without a policy: what the other calculator was given.
+NvPublic plain_index(std::uint32_t index) {
+  return {index, nv::kPinFail | nv::kOwnerWrite | nv::kOwnerRead | nv::kAuthRead | nv::kNoDictionaryAttack | nv::kWritten, {}, 8};
+}
+
+const Name kFirst = name_of(plain_index(0x01800001));
+const Name kSecond = name_of(plain_index(0x01800002));
 
 std::string hex(const Policy& policy) { return policy.digest().hex(); }
 

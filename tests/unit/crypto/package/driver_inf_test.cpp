@@ -107,6 +107,33 @@ TEST(DriverInf, KnowsNoItanium) {
   EXPECT_EQ(inf.driver.copied_files()[0].source, "a.sys");
 }
 
+// Its systems are named in catalogs, though no file is looked for on them.
+TEST(DriverInf, KnowsTheCatalogOfItaniumSystems) {
+  EXPECT_EQ(read("[Version]\nCatalogFile.NTia64=i.cat\nCatalogFile=a.cat\n").driver.catalog_file(Architecture::ia64), "i.cat");
+  EXPECT_EQ(read("[Version]\nCatalogFile.NT=n.cat\nCatalogFile=a.cat\n").driver.catalog_file(Architecture::ia64), "n.cat");
+}
+
+TEST(DriverInf, ReadsCopiedInfsAndDestinationFolders) {
+  const Read inf = read(
+      "[Manufacturer]\nM=Std,NTamd64\n[Std.NTamd64]\nD=I,a\n[I.NT]\nCopyFiles=L,@c.dll\nCopyINF=%B%,C.inf\nCopyINF=c.INF\n[L]\na.sys\n"
+      "[DestinationDirs]\nl=12\nDefaultDestDir=11,sub\n[SourceDisksFiles]\na.sys=1\nc.dll=1\n[Strings]\nB=b.inf\n");
+  ASSERT_EQ(inf.driver.copied_infs().size(), 2U);
+  EXPECT_EQ(inf.driver.copied_infs()[0].name, "b.inf");
+  EXPECT_EQ(inf.driver.copied_infs()[0].line, 7U);
+  EXPECT_EQ(inf.driver.copied_infs()[1].name, "C.inf");
+  EXPECT_EQ(copied(inf, "a.sys")->folder, "12");
+  EXPECT_EQ(copied(inf, "c.dll")->folder, "11,sub");
+}
+
+TEST(DriverInf, NamesLineAndSectionOfTextThatGrowsTooLong) {
+  const std::string text = "[Version]\n[Manufacturer]\nM=%X%%X%%X%%X%%X%\n[Strings]\nX=" + std::string(1000, 'x') + "\n";
+  const auto inf = formats::InfFile::parse(base::as_bytes(text));
+  ASSERT_TRUE(inf.has_value());
+  const auto driver = DriverInf::read(*inf);
+  ASSERT_FALSE(driver.has_value());
+  EXPECT_NE(driver.error().text().find("line 3, [Manufacturer]: "), std::string::npos) << driver.error().text();
+}
+
 TEST(DriverInf, MarksFilesWithoutASourceAndListsThatAreNotThere) {
   const Read inf = read("[Manufacturer]\nM=Std,NTamd64\n[Std.NTamd64]\nD=I,a\n[I]\nCopyFiles=L,Gone\n[L]\na.sys\n");
   ASSERT_EQ(inf.driver.copied_files().size(), 1U);

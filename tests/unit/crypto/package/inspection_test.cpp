@@ -94,6 +94,30 @@ TEST(Inspection, FindsAFileThatIsCopiedAndNotThere) {
   EXPECT_EQ(inspection.catalogs[0].members.size(), 1U);
 }
 
+TEST(Inspection, FollowsAPathBackAsLongAsItStaysInThePackage) {
+  const auto with_disk = [](std::string_view disk) {
+    tests::Package files;
+    files.add("inf/Sample.inf", replaced(sample_inf(), "1=Disk", disk));
+    files.add("bin/sample.sys", tests::build_pe(tests::driver_description()));
+    return inspected(files);
+  };
+  const Inspection inside = with_disk("1=Disk,,,..\\bin");
+  EXPECT_FALSE(inside.has_errors());
+  ASSERT_EQ(inside.catalogs.size(), 1U);
+  ASSERT_EQ(inside.catalogs[0].members.size(), 2U);
+  EXPECT_EQ(inside.catalogs[0].members[1].path, "bin/sample.sys");
+  EXPECT_EQ(finding(inside, "inf.not-copied"), nullptr);
+  const Inspection outside = with_disk("1=Disk,,,..\\..\\bin");
+  EXPECT_NE(finding(outside, "inf.file-missing"), nullptr);
+}
+
+TEST(Inspection, TakesSystemsForItaniumWithTheCatalogOfTheOthers) {
+  const Inspection inspection = inspected(sample(), {"Server2003_IA64", "Server2003_X64"});
+  EXPECT_FALSE(inspection.has_errors());
+  ASSERT_EQ(inspection.catalogs.size(), 1U);
+  EXPECT_EQ(inspection.catalogs[0].os, "Server2003IA64,Server2003X64");
+}
+
 TEST(Inspection, FindsACompressedFileOfTheSameName) {
   tests::Package files;
   files.add("Sample.inf", sample_inf());

@@ -1,0 +1,66 @@
+// The audit log held against its anchor in the TPM (tpm/audit_anchor.hpp). Lines that matter are anchored: extended into the
+// TPM and counted there, after they are on disk and before the step takes effect. Every line says which it is: the data field
+// "anchor" holds the count, or "provisional": a provisional line's loss at the log's end would not be noticed.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "appliance/audit_log.hpp"
+#include "crypto/base/result.hpp"
+#include "tpm/audit_anchor.hpp"
+
+namespace appliance {
+
+// Events that may not be lost: approvals, rejections, signatures, changes by administrators, of time and of configuration.
+bool is_anchored(transparency::AuditEvent event);
+
+class AnchoredLog {
+ public:
+  struct Opened;
+  static base::Result<Opened> open(const std::filesystem::path& file, const Clock& clock);
+
+  base::Time now() const { return log_.now(); }
+  std::uint64_t lines() const { return log_.lines(); }
+  const crypto::Digest& head() const { return log_.head(); }
+
+  // A line that is not anchored.
+  base::Result<transparency::AuditLine> append(transparency::AuditEvent event, const std::string& request,
+                                               std::map<std::string, std::string> data);
+  struct Anchored {
+    transparency::AuditLine line;   // it is in the log, whatever follows
+    base::Result<void> anchored;    // when this failed the step must not be taken; the next check makes up for the anchor
+  };
+  // check() must have succeeded with this TPM since it was opened.
+  base::Result<Anchored> append_anchored(tpm::AuditAnchor& anchor, transparency::AuditEvent event, const std::string& request,
+                                         std::map<std::string, std::string> data);
+
+  // Holds the log against the TPM. One step of lag is what a power cut leaves: it is made up for, and said so in the log.
+  // Errc::mismatch for everything else, saying which of the two is behind: do not sign.
+  base::Result<void> check(tpm::AuditAnchor& anchor);
+  // What administrators write into BASELINE to accept the log as it is.
+  base::Result<tpm::AnchorBaseline> as_it_is(const tpm::AuditAnchor& anchor) const;
+
+ private:
+  struct Entry {
+    std::uint64_t count = 0;
+    crypto::Digest digest;   // of the line
+    std::uint64_t line = 0;
+  };
+  explicit AnchoredLog(AuditLog log) : log_(std::move(log)) {}
+  void remember(const transparency::AuditLine& line, const crypto::Digest& digest);
+
+  AuditLog log_;
+  std::vector<Entry> entries_;
+  std::vector<crypto::Digest> heads_;   // of every line: a baseline names one
+  std::uint64_t next_count_ = 0;        // known after check()
+};
+
+struct AnchoredLog::Opened {
+  AnchoredLog log;
+  std::vector<transparency::AuditLine> lines;
+};
+
+}  // namespace appliance

@@ -1,0 +1,86 @@
+#include "tpm/audit_anchor.hpp"
+
+#include "crypto/base/byte_reader.hpp"
+#include "crypto/base/byte_writer.hpp"
+#include "tpm/officer_session.hpp"
+
+namespace tpm {
+namespace {
+
+constexpr ESYS_TR kNone = ESYS_TR_NONE;
+
+Result<crypto::Digest> sha256_digest(ByteView bytes) {
+  return crypto::Digest::from_bytes(crypto::DigestAlgorithm::sha256, bytes);
+}
+
+// An index that was never written has another Name.
+Result<NvIndex> open_either(Context& context, const attest::NvPublic& area) {
+  Result<NvIndex> index = NvIndex::open(context, area);
+  if (index || index.error().code() != base::Errc::refused) return index;
+  return NvIndex::open(context, attest::unwritten(area));
+}
+
+}  // namespace
+
+Bytes baseline_bytes(const AnchorBaseline& baseline) {
+  return base::ByteWriter().u64be(baseline.count).put(baseline.extended.bytes()).put(baseline.head.bytes()).bytes();
+}
+
+crypto::Digest extended_by(const crypto::Digest& before, const crypto::Digest& line) {
+  return crypto::sha256(base::ByteWriter().put(before.bytes()).put(line.bytes()).bytes());
+}
+
+Result<void> AuditAnchor::extend(const crypto::Digest& line) {
+  Context& context = device_->context();
+  const NvIndex index = TRY(base::within("AUDIT_EXT", open_either(context, firmware_->map().audit_extend())));
+  const Loaded session = TRY(policy_session(context));
+  TRY(firmware_->satisfy(session));
+  TRY(policy_command(context, session, attest::CommandCode::nv_extend));
+  const TPM2B_MAX_NV_BUFFER data = to_nv_buffer(line.bytes());
+  return base::within("AUDIT_EXT", check(Esys_NV_Extend(context.esys(), index.handle(), index.handle(), session.handle(), kNone,
+                                                        kNone, &data),
+                                         Step::nv));
+}
+
+Result<void> AuditAnchor::increment() {
+  Context& context = device_->context();
+  const NvIndex index = TRY(base::within("AUDIT_CNT", open_either(context, firmware_->map().audit_count())));
+  const Loaded session = TRY(policy_session(context));
+  TRY(firmware_->satisfy(session));
+  TRY(policy_command(context, session, attest::CommandCode::nv_increment));
+  return base::within("AUDIT_CNT", check(Esys_NV_Increment(context.esys(), index.handle(), index.handle(), session.handle(), kNone,
+                                                           kNone),
+                                         Step::nv));
+}
+
+Result<void> AuditAnchor::begin() {
+  Context& context = device_->context();
+  if (!NvIndex::open(context, firmware_->map().audit_extend()))
+    TRY(extend(crypto::sha256(base::as_bytes("the audit log begins"))));
+  if (!NvIndex::open(context, firmware_->map().audit_count())) TRY(increment());
+  return {};
+}
+
+Result<AnchorState> AuditAnchor::state() const {
+  Context& context = device_->context();
+  const Bytes extended = TRY(base::within("AUDIT_EXT", read_index(context, firmware_->map().audit_extend())));
+  const Bytes count = TRY(base::within("AUDIT_CNT", read_index(context, firmware_->map().audit_count())));
+  base::ByteReader in(count);
+  const std::uint64_t number = TRY(in.u64be());
+  crypto::Digest digest = TRY(sha256_digest(extended));
+  return AnchorState{number, std::move(digest)};
+}
+
+Result<AnchorBaseline> AuditAnchor::baseline() const {
+  const Bytes bytes = TRY(base::within("BASELINE", read_index(device_->context(), attest::baseline_index())));
+  base::ByteReader in(bytes);
+  const std::uint64_t count = TRY(in.u64be());
+  const ByteView extended = TRY(in.take(32));
+  const ByteView head = TRY(in.take(32));
+  TRY(in.expect_end());
+  crypto::Digest extended_digest = TRY(sha256_digest(extended));
+  crypto::Digest head_digest = TRY(sha256_digest(head));
+  return AnchorBaseline{count, std::move(extended_digest), std::move(head_digest)};
+}
+
+}  // namespace tpm

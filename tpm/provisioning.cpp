@@ -1,0 +1,192 @@
+#include "tpm/provisioning.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "crypto/base/byte_writer.hpp"
+#include "tpm/administration.hpp"
+#include "tpm/key_objects.hpp"
+
+namespace tpm {
+namespace {
+
+using attest::OwnerCommand;
+using base::Errc;
+using base::fail;
+
+constexpr ESYS_TR kNone = ESYS_TR_NONE;
+constexpr std::uint32_t kProbe = 0x018000FE;   // an index nobody uses
+
+Result<std::uint32_t> property(Device& device, TPM2_PT wanted) {
+  const auto data = TRY(answer<TPMS_CAPABILITY_DATA>(Step::open, [&](TPMS_CAPABILITY_DATA** out) {
+    TPMI_YES_NO more = TPM2_NO;
+    return Esys_GetCapability(device.context().esys(), kNone, kNone, kNone, TPM2_CAP_TPM_PROPERTIES, wanted, 1, &more, out);
+  }));
+  const TPML_TAGGED_TPM_PROPERTY& list = data->data.tpmProperties;
+  if (list.count != 1 || list.tpmProperty[0].property != wanted)
+    return fail(Errc::tpm, fmt::format("TPM does not say its property 0x{:x}", wanted));
+  return UINT32{list.tpmProperty[0].value};
+}
+
+Result<std::vector<TPM2_HANDLE>> owner_indices(Device& device) {
+  const auto data = TRY(answer<TPMS_CAPABILITY_DATA>(Step::open, [&](TPMS_CAPABILITY_DATA** out) {
+    TPMI_YES_NO more = TPM2_NO;
+    return Esys_GetCapability(device.context().esys(), kNone, kNone, kNone, TPM2_CAP_HANDLES, 0x01800000, TPM2_MAX_CAP_HANDLES,
+                              &more, out);
+  }));
+  std::vector<TPM2_HANDLE> found;
+  const TPML_HANDLE& list = data->data.handles;
+  for (std::size_t i = 0; i < std::min<std::size_t>(list.count, TPM2_MAX_CAP_HANDLES); ++i)
+    if (list.handle[i] >= 0x01800000 && list.handle[i] <= 0x01BFFFFF) found.push_back(list.handle[i]);
+  return found;
+}
+
+Result<void> new_password(Device& device, ESYS_TR hierarchy, const FillRandom& fill_random) {
+  Context& context = device.context();
+  const Loaded session = TRY(hmac_session(context, Encrypt::first_parameter));
+  base::SecretBytes random(32);
+  fill_random(random.writable());
+  for (std::uint8_t& octet : random.writable()) octet = static_cast<std::uint8_t>(octet | 1U);   // TPMs strip zeros from the end
+  const Auth value(random);
+  return check(Esys_HierarchyChangeAuth(context.esys(), hierarchy, session.handle(), kNone, kNone, value.get()), Step::owner);
+}
+
+Result<void> set_policy(Device& device, ESYS_TR hierarchy) {
+  Context& context = device.context();
+  const Loaded session = TRY(hmac_session(context));
+  const crypto::Digest policy = attest::owner_policy();
+  const TPM2B_DIGEST wanted = to_digest(policy.bytes());
+  return check(Esys_SetPrimaryPolicy(context.esys(), hierarchy, session.handle(), kNone, kNone, &wanted, TPM2_ALG_SHA256),
+               Step::owner);
+}
+
+}  // namespace
+
+std::string known_flaw(const std::string& manufacturer, std::uint64_t firmware) {
+  const auto major = static_cast<unsigned>(firmware >> 48);
+  const auto minor = static_cast<unsigned>(firmware >> 32 & 0xffff);
+  // Infineon's security advisory on CVE-2017-15361: TPM 2.0 firmware 5.0 to 5.61 and 7.0 to 7.61 make weak RSA keys.
+  if (manufacturer == "IFX" && (major == 5 || major == 7) && minor < 62)
+    return fmt::format("Infineon firmware {}.{} makes RSA keys that can be factored (ROCA, CVE-2017-15361); update it", major, minor);
+  return "";
+}
+
+Result<std::vector<std::string>> objections_at_start(Device& device, attest::Mode mode) {
+  std::vector<std::string> found;
+  const std::string flaw = known_flaw(device.manufacturer(), device.firmware());
+  if (!flaw.empty()) found.push_back(flaw);
+  if (mode == attest::Mode::development) return found;
+  if (device.is_software()) found.push_back("this is a software TPM; production wants a chip");
+  const std::uint32_t startup = TRY(property(device, TPM2_PT_STARTUP_CLEAR));
+  if ((startup & TPMA_STARTUP_CLEAR_PHENABLE) != 0)
+    found.push_back("the platform hierarchy is still open: whoever reaches the TPM can clear it; the machine's firmware must "
+                    "close it at every start");
+  return found;
+}
+
+Result<std::vector<std::string>> objections(Device& device, attest::Mode mode) {
+  std::vector<std::string> found = TRY(objections_at_start(device, mode));
+  attest::NvPublic probe = attest::unwritten(attest::person_index(attest::kFirstOfficer));
+  probe.index = kProbe;
+  const Result<void> defined = run_as_owner(device, OwnerCommand::define(probe, "trying out a PIN_FAIL index"));
+  if (!defined && defined.error().code() == Errc::tpm)
+    found.push_back(fmt::format("the TPM does not make PIN_FAIL indices, which count wrong PINs: {}", defined.error().text()));
+  else if (!defined)
+    return tl::unexpected<base::Error>(defined.error());
+  else
+    TRY(run_as_owner(device, OwnerCommand::undefine(probe, "removing it again")));
+  return found;
+}
+
+Result<void> expect_empty(Device& device) {
+  const std::uint32_t permanent = TRY(property(device, TPM2_PT_PERMANENT));
+  constexpr std::uint32_t kPasswords =
+      TPMA_PERMANENT_OWNERAUTHSET | TPMA_PERMANENT_ENDORSEMENTAUTHSET | TPMA_PERMANENT_LOCKOUTAUTHSET;
+  if ((permanent & kPasswords) != 0)
+    return fail(Errc::refused, "a hierarchy of this TPM has a password already; clear the TPM in the machine's firmware setup first");
+  std::vector<TPM2_HANDLE> indices = TRY(owner_indices(device));
+  if (std::erase(indices, kProbe) != 0) {   // the power went while PIN_FAIL was tried out
+    attest::NvPublic probe = attest::unwritten(attest::person_index(attest::kFirstOfficer));
+    probe.index = kProbe;
+    TRY(run_as_owner(device, OwnerCommand::undefine(probe, "removing what an interrupted trial left")));
+  }
+  if (!indices.empty())
+    return fail(Errc::refused, fmt::format("this TPM is not empty: index 0x{:08x} is defined ({} in all); clear the TPM in the "
+                                           "machine's firmware setup first", indices.front(), indices.size()));
+  const bool identity = TRY(is_persistent(device.context(), kIdentityKeyHandle));
+  if (identity) return fail(Errc::refused, "this TPM is not empty: it holds an identity key; clear it first");
+  return {};
+}
+
+Result<void> make_identity_keys(Device& device) { return create_identity_keys(device.context()); }
+
+Result<void> establish(Device& device, const attest::NvPublic& area, ByteView data) {
+  Context& context = device.context();
+  const std::string what = fmt::format("index 0x{:08x}", area.index);
+  const bool is_gate = (area.attributes & attest::nv::kWritten) == 0;
+  const Result<NvIndex> raw = NvIndex::open(context, area.index);
+  if (!raw && raw.error().code() != Errc::not_found) return tl::unexpected<base::Error>(raw.error());
+  bool written = false;
+  if (!raw) {
+    TRY(run_as_owner(device, OwnerCommand::define(area, what)));
+  } else if (const Bytes name = TRY(name_of(context, raw->handle())); name == attest::name_of(area)) {
+    written = !is_gate;
+  } else if (name != attest::name_of(attest::unwritten(area))) {
+    return fail(Errc::refused, fmt::format("{} is defined in another way than it must be", what));
+  }
+  if (is_gate || data.empty()) return {};
+  if (written && (area.attributes & attest::nv::kAuthRead) != 0) {
+    const Bytes present = TRY(read_index(context, area));
+    if (std::equal(present.begin(), present.end(), data.begin(), data.end())) return {};
+  }
+  return run_as_owner(device, OwnerCommand::write(written ? area : attest::unwritten(area), base::to_bytes(data), what));
+}
+
+Result<Bytes> read_public_index(Device& device, const attest::NvPublic& area) { return read_index(device.context(), area); }
+
+Result<void> close_hierarchies(Device& device, const FillRandom& fill_random) {
+  const std::uint32_t permanent = TRY(property(device, TPM2_PT_PERMANENT));
+  struct Hierarchy {
+    ESYS_TR handle;
+    std::uint32_t has_password;
+    const char* name;
+  };
+  // The owner last: until then the ceremony can still put things right.
+  constexpr Hierarchy kAll[] = {{ESYS_TR_RH_ENDORSEMENT, TPMA_PERMANENT_ENDORSEMENTAUTHSET, "endorsement hierarchy"},
+                                {ESYS_TR_RH_LOCKOUT, TPMA_PERMANENT_LOCKOUTAUTHSET, "lockout hierarchy"},
+                                {ESYS_TR_RH_OWNER, TPMA_PERMANENT_OWNERAUTHSET, "owner hierarchy"}};
+  for (const Hierarchy& hierarchy : kAll) {
+    if ((permanent & hierarchy.has_password) != 0) continue;   // closed before the power went
+    TRY(base::within(hierarchy.name, set_policy(device, hierarchy.handle)));
+    TRY(base::within(hierarchy.name, new_password(device, hierarchy.handle, fill_random)));
+  }
+  return {};
+}
+
+Result<void> expect_closed(Device& device) {
+  Context& context = device.context();
+  TPM2B_NV_PUBLIC area{};
+  area.nvPublic.nvIndex = kProbe;
+  area.nvPublic.nameAlg = TPM2_ALG_SHA256;
+  area.nvPublic.attributes = TPMA_NV_OWNERWRITE | TPMA_NV_OWNERREAD | TPMA_NV_NO_DA;
+  area.nvPublic.dataSize = 8;
+  const TPM2B_AUTH empty{};
+  (void)Esys_TR_SetAuth(context.esys(), ESYS_TR_RH_OWNER, &empty);   // what ESYS still knows from closing is not for us
+  ESYS_TR handle = kNone;
+  const TSS2_RC defined = Esys_NV_DefineSpace(context.esys(), ESYS_TR_RH_OWNER, ESYS_TR_PASSWORD, kNone, kNone, &empty, &area, &handle);
+  if (defined == TSS2_RC_SUCCESS) {
+    const NvIndex index(context, handle);
+    (void)Esys_NV_UndefineSpace(context.esys(), ESYS_TR_RH_OWNER, handle, ESYS_TR_PASSWORD, kNone, kNone);
+    return fail(Errc::refused, "the owner hierarchy is open: an index could be defined with an empty password");
+  }
+  if (tpm_error(defined) != TPM2_RC_BAD_AUTH) return check(defined, Step::owner);
+  const std::uint32_t permanent = TRY(property(device, TPM2_PT_PERMANENT));
+  constexpr std::uint32_t kWanted =
+      TPMA_PERMANENT_OWNERAUTHSET | TPMA_PERMANENT_ENDORSEMENTAUTHSET | TPMA_PERMANENT_LOCKOUTAUTHSET;
+  if ((permanent & kWanted) != kWanted)
+    return fail(Errc::refused, "a hierarchy of the TPM has no password; close it before the TPM is used");
+  return {};
+}
+
+}  // namespace tpm
