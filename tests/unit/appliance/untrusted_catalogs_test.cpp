@@ -32,7 +32,7 @@ class UntrustedCatalog : public SmallAppliance {
   base::Result<SigningPlan> plan(const Inspection& inspection) {
     request.describe_files();
     spooled = SpooledRequest{request.id(), request.write_below(layout.spool(), submitter), request.manifest};
-    const KeyClass key_class{"release", {}, {2, {}}, Bytes(34, 0x0B), must(vendor.leaf().public_key()), {}};
+    const KeyClass key_class{"release", 0, {}, {2, {}}, Bytes(34, 0x0B), must(vendor.leaf().public_key()), {}};
     return SigningPlan::make(*spooled, inspection, key_class, vendor.identity(), crypto::sha256({}), {});
   }
   // What would go out under that name.
