@@ -113,6 +113,7 @@ TEST(MainJob, ACatalogThatComesWithThePackageIsSignedAsItIs) {
   const std::size_t at = text.find("\"catalog\"]");
   ASSERT_NE(at, std::string::npos);
   write_text(configuration, text.insert(at, "\"sign-catalog\", "));
+  rig.administer({"configuration", "approve"}, {ApplianceRig::administrators()[0], ApplianceRig::administrators()[1]});
   rig.start_daemon();
   const Background courier = rig.start_courier({"--stick", rig.stick()});
   const std::string id = rig.make_request(package, "10_X64", rig.stick(), {"--operations", "sign-catalog"});

@@ -35,6 +35,7 @@ TEST(SignatureOperations, PageHashesAppendedSignaturesAndCabinetsComeBackFromOne
 description = "Example driver"
 url = "https://example.com/driver")");
   write_text(configuration, text);
+  rig.administer({"configuration", "approve"}, {ApplianceRig::administrators()[0], ApplianceRig::administrators()[1]});
   write_file(rig.trust() / "stranger.crt", stranger.root().der());
   rig.start_daemon();
   const Background courier = rig.start_courier({"--stick", rig.stick()});
