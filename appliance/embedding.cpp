@@ -47,12 +47,7 @@ Result<Embedding::Found> Embedding::find(const std::filesystem::path& file, cons
   formats::PeMeasurement measured = *measurement;
   cms::Content content = formats::pe_content(measured.digest(DigestAlgorithm::sha256));
   if (rules.page_hashes) {
-    formats::PeMeasuring wanted;
-    wanted.algorithms = kSha256;
-    wanted.page_hashes_v2 = true;
-    measured = TRY(base::within("page hashes", image->measure(source, wanted)));
-    if (measured.digest(DigestAlgorithm::sha256) != measurement->digest(DigestAlgorithm::sha256))
-      return fail(Errc::mismatch, "the file changed while it was read");
+    TRY(base::within("page hashes", image->page_layout()));
     constexpr auto kV2 = formats::PageHashVersion::v2;
     content = formats::pe_content(measured.digest(DigestAlgorithm::sha256), {kV2, measured.page_hashes(kV2)});
   }

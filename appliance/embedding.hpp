@@ -27,7 +27,7 @@ struct EmbedRules {
 class Embedding {
  public:
   struct Found;
-  // image and measurement (SHA-256 at least): of a PE image as it was measured already; none for other files. Errc::refused
+  // image and measurement (SHA-256, and with rules.page_hashes the page hashes, if they are defined): of a PE image as it was measured already; none for other files. Errc::refused
   // for an image with several signatures side by side and for what has no defined page hashes, if the rules are about
   // it; Errc::unsupported and Errc::malformed for such cabinets.
   static base::Result<Found> find(const std::filesystem::path& file, const std::optional<formats::PeImage>& image,

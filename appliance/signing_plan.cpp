@@ -34,28 +34,37 @@ struct MeasuredFile {
 
 enum class Membership : std::uint8_t { none, possible, planned };
 
-// Digests of one file as it lies in the spool now, held against the manifest. A file that no catalog can list, such as a signed
+// Every digest of one file as it lies in the spool now, from one read, held against the manifest. A file that no catalog can list, such as a signed
 // cabinet, has none, which matters when it is planned as a member.
-Result<MeasuredFile> measure(const SpooledRequest& spooled, const wire::FileEntry& entry, Membership membership) {
+Result<MeasuredFile> measure(const SpooledRequest& spooled, const wire::FileEntry& entry, Membership membership, bool with_page_hashes) {
   const usb::FileSource source = TRY(usb::FileSource::open(spooled.file(entry.path)));
-  const crypto::Digest flat = TRY(crypto::digest_of(DigestAlgorithm::sha256, source));
-  if (source.size() != entry.size || flat != entry.sha256)
+  const auto expect_manifest = [&](const crypto::Digest& flat) -> Result<void> {
+    if (source.size() == entry.size && flat == entry.sha256) return {};
     return fail(Errc::mismatch, "the spooled file is not what the manifest says");
+  };
   const bool is_pe = TRY(formats::looks_like_pe(source));
-  if (!is_pe) {
-    MeasuredFile file{flat, {}, {}, {}};
-    if (membership == Membership::none) return file;
-    Result<formats::MemberDigests> digests = formats::member_digests(source);
-    const bool is_no_member = !digests && digests.error().code() == Errc::unsupported && membership == Membership::possible;
-    if (!is_no_member) file.digests = TRY(std::move(digests));
-    return file;
+  if (is_pe) {
+    formats::PeImage image = TRY(formats::PeImage::parse(source));
+    constexpr DigestAlgorithm kBoth[] = {DigestAlgorithm::sha1, DigestAlgorithm::sha256};
+    // An image without defined page hashes is refused by whoever wants them, with the reason.
+    const bool finds_pages = with_page_hashes && image.page_layout().has_value();
+    formats::PeMeasurement measurement = TRY(image.measure(source, formats::PeMeasuring{.algorithms = kBoth, .page_hashes_v2 = finds_pages, .flat = true}));
+    TRY(expect_manifest(measurement.flat()));
+    formats::MemberDigests digests{formats::MemberKind::pe, measurement.digest(DigestAlgorithm::sha1), measurement.digest(DigestAlgorithm::sha256), {}};
+    return MeasuredFile{measurement.flat(), std::move(digests), std::move(image), std::move(measurement)};
   }
-  formats::PeImage image = TRY(formats::PeImage::parse(source));
-  constexpr DigestAlgorithm kBoth[] = {DigestAlgorithm::sha1, DigestAlgorithm::sha256};
-  formats::PeMeasurement measurement = TRY(image.measure(source, kBoth));
-  const formats::MemberDigests digests{formats::MemberKind::pe, measurement.digest(DigestAlgorithm::sha1),
-                                       measurement.digest(DigestAlgorithm::sha256), {}};
-  return MeasuredFile{flat, digests, std::move(image), std::move(measurement)};
+  if (membership != Membership::none) {
+    Result<formats::MemberDigests> digests = formats::member_digests(source);
+    if (digests) {
+      TRY(expect_manifest(*digests->flat));
+      return MeasuredFile{*digests->flat, *digests, {}, {}};
+    }
+    const bool is_no_member = digests.error().code() == Errc::unsupported && membership == Membership::possible;
+    if (!is_no_member) return tl::unexpected<base::Error>(digests.error());
+  }
+  const crypto::Digest flat = TRY(crypto::digest_of(DigestAlgorithm::sha256, source));
+  TRY(expect_manifest(flat));
+  return MeasuredFile{flat, {}, {}, {}};
 }
 
 // Digests of files of the request and of nothing else; page hashes are found when they are wanted.
@@ -64,6 +73,12 @@ package::DigestsOf digests_from(const SpooledRequest& spooled, const std::map<st
     const auto file = measured.find(path);
     if (file == measured.end() || !file->second.digests) return fail(Errc::refused, "the member is not a file of the request");
     if (wanted == formats::MemberPageHashes::none || !file->second.image) return *file->second.digests;
+    constexpr auto kV2 = formats::PageHashVersion::v2;
+    if (file->second.measurement->has_page_hashes(kV2)) {
+      formats::MemberDigests digests = *file->second.digests;
+      digests.page_hashes = file->second.measurement->page_hashes(kV2);
+      return digests;
+    }
     const usb::FileSource source = TRY(usb::FileSource::open(spooled.file(path)));
     const formats::MemberDigests with_pages = TRY(formats::member_digests(source, wanted));
     if (with_pages.sha256 != file->second.digests->sha256) return fail(Errc::mismatch, "the file changed while it was read");
@@ -159,15 +174,20 @@ Result<SigningPlan> SigningPlan::make(const SpooledRequest& spooled, const packa
   std::sort(catalogs.begin(), catalogs.end(), [](const auto* a, const auto* b) { return a->path < b->path; });
 
   const bool signs_delivered = has(request.operations, wire::Operation::sign_catalog);
+  const EmbedRules rules = EmbedRules::of(request.operations);
   std::set<std::string> members;
+  std::set<std::string> with_page_hashes;   // by a catalog
   for (const package::PlannedCatalog* const planned : catalogs)
-    for (const package::PlannedMember& member : planned->members) members.insert(member.path);
+    for (const package::PlannedMember& member : planned->members) {
+      members.insert(member.path);
+      if (member.has_page_hashes) with_page_hashes.insert(member.path);
+    }
   std::map<std::string, MeasuredFile> measured;
   for (const wire::FileEntry& entry : request.files) {
     const bool is_planned = members.contains(entry.path);
     // Any file may be a member of a delivered catalog.
     const Membership membership = is_planned ? Membership::planned : signs_delivered && !is_catalog(entry.path) ? Membership::possible : Membership::none;
-    MeasuredFile file = TRY(base::within(entry.path, measure(spooled, entry, membership)));
+    MeasuredFile file = TRY(base::within(entry.path, measure(spooled, entry, membership, rules.page_hashes || with_page_hashes.contains(entry.path))));
     measured.emplace(entry.path, std::move(file));
   }
   const package::DigestsOf digests_of = digests_from(spooled, measured);
@@ -198,7 +218,6 @@ Result<SigningPlan> SigningPlan::make(const SpooledRequest& spooled, const packa
     plan.items_.push_back(std::move(item));
   };
 
-  const EmbedRules rules = EmbedRules::of(request.operations);
   for (const wire::FileEntry& entry : request.files) {
     if (is_made_anew(catalogs, entry.path) || to_sign.contains(entry.path)) continue;
     const MeasuredFile& file = measured.at(entry.path);

@@ -38,6 +38,7 @@ struct MemberDigests {
   crypto::Digest sha256;
   std::optional<crypto::Digest> cab_size;   // cabinets only: SHA-256 of the four bytes of cbCabinet
   Bytes page_hashes{};                      // PE only, when asked for: the table of SHA-256 page hashes (version 2)
+  std::optional<crypto::Digest> flat{};     // SHA-256 of the whole file; not of PE
 };
 
 // Streams the file in constant memory. Errc::unsupported for a cabinet with a reserved area (a signed one) or one that is

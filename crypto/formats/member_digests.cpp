@@ -36,10 +36,11 @@ Result<MemberDigests> pe_digests(const base::ByteSource& file, MemberPageHashes 
 struct Pair {
   crypto::Hasher sha1{DigestAlgorithm::sha1};
   crypto::Hasher sha256{DigestAlgorithm::sha256};
-  Result<void> add(const base::ByteSource& file, std::uint64_t offset, std::uint64_t length) {
-    return base::for_each_piece(file, offset, length, [this](ByteView piece) -> Result<void> {
+  Result<void> add(const base::ByteSource& file, std::uint64_t offset, std::uint64_t length, crypto::Hasher* flat = nullptr) {
+    return base::for_each_piece(file, offset, length, [this, flat](ByteView piece) -> Result<void> {
       sha1.update(piece);
       sha256.update(piece);
+      if (flat != nullptr) flat->update(piece);
       return {};
     });
   }
@@ -61,10 +62,14 @@ Result<MemberDigests> cab_digests(const base::ByteSource& file) {
   if (cabinet_size != file.size())
     return fail(Errc::unsupported, fmt::format("cabinet says it has {} bytes, the file has {}", cabinet_size, file.size()));
   Pair digests;
-  TRY(digests.add(file, 0, 4));
-  TRY(digests.add(file, 8, file.size() - 8));
+  crypto::Hasher flat(DigestAlgorithm::sha256);
+  TRY(digests.add(file, 0, 4, &flat));
+  const ByteView reserved = TRY(base::slice(header, 4, 4));
+  flat.update(reserved);
+  TRY(digests.add(file, 8, file.size() - 8, &flat));
   const ByteView size_field = TRY(base::slice(header, 8, 4));
-  return MemberDigests{MemberKind::cab, std::move(digests.sha1).finish(), std::move(digests.sha256).finish(), crypto::sha256(size_field)};
+  return MemberDigests{MemberKind::cab, std::move(digests.sha1).finish(), std::move(digests.sha256).finish(), crypto::sha256(size_field), {},
+                       std::move(flat).finish()};
 }
 
 }  // namespace
@@ -100,7 +105,8 @@ Result<MemberDigests> member_digests(const base::ByteSource& file, MemberPageHas
   if (is_cab) return cab_digests(file);
   Pair digests;
   TRY(digests.add(file, 0, file.size()));
-  return MemberDigests{MemberKind::flat, std::move(digests.sha1).finish(), std::move(digests.sha256).finish(), std::nullopt};
+  const crypto::Digest sha256 = std::move(digests.sha256).finish();
+  return MemberDigests{MemberKind::flat, std::move(digests.sha1).finish(), sha256, std::nullopt, {}, sha256};
 }
 
 }  // namespace formats

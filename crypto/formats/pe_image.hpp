@@ -41,10 +41,14 @@ class PeMeasurement {
   std::uint16_t word_sum() const { return word_sum_; }
   // The table of page hashes; measure() must have been asked for that version.
   const Bytes& page_hashes(PageHashVersion version) const;
+  bool has_page_hashes(PageHashVersion version) const;
+  // SHA-256 of the whole file as it is, certificate table included; measure() must have been asked for it.
+  const crypto::Digest& flat() const;
 
  private:
   friend class PeImage;
   std::vector<crypto::Digest> digests_;
+  std::optional<crypto::Digest> flat_;
   std::optional<Bytes> page_hashes_v1_;
   std::optional<Bytes> page_hashes_v2_;
   std::uint16_t word_sum_ = 0;
@@ -55,6 +59,7 @@ struct PeMeasuring {
   std::span<const crypto::DigestAlgorithm> algorithms;
   bool page_hashes_v1 = false;
   bool page_hashes_v2 = false;
+  bool flat = false;   // PeMeasurement::flat()
   // Gets the padded image in the same pass, CheckSum and certificate directory entry zero; finish_signed() completes it.
   base::ByteSink* copy_to = nullptr;
 };

@@ -115,6 +115,15 @@ const Bytes& PeMeasurement::page_hashes(PageHashVersion version) const {
   return *table;
 }
 
+bool PeMeasurement::has_page_hashes(PageHashVersion version) const {
+  return (version == PageHashVersion::v1 ? page_hashes_v1_ : page_hashes_v2_).has_value();
+}
+
+const crypto::Digest& PeMeasurement::flat() const {
+  base::require(flat_.has_value(), "the digest of the whole file was not asked for");
+  return *flat_;
+}
+
 // Signers differ here. The page is the processor's (AMD64, ARM64 and x86 have 4 KiB, IA64 and Alpha 8 KiB); a large
 // SectionAlignment does not change it.
 Result<PageLayout> PeImage::page_layout() const {
@@ -157,6 +166,8 @@ Result<PeMeasurement> PeImage::measure(const base::ByteSource& file, const PeMea
     if (wanted.page_hashes_v1) v1.emplace(layout, PageHashVersion::v1);
     if (wanted.page_hashes_v2) v2.emplace(layout, PageHashVersion::v2);
   }
+  std::optional<crypto::Hasher> flat;
+  if (wanted.flat) flat.emplace(crypto::DigestAlgorithm::sha256);
   WordSum sum;
   const auto take = [&](std::uint64_t from, std::uint64_t to) {
     std::uint64_t position = from;
@@ -170,6 +181,7 @@ Result<PeMeasurement> PeImage::measure(const base::ByteSource& file, const PeMea
         },
         [&](ByteView piece) {
           for (crypto::Hasher& hasher : hashers) hasher.update(piece);
+          if (flat) flat->update(piece);
           if (v1) v1->update(piece);
           if (v2) v2->update(piece);
         });
@@ -178,17 +190,30 @@ Result<PeMeasurement> PeImage::measure(const base::ByteSource& file, const PeMea
     if (wanted.copy_to == nullptr) return {};
     return wanted.copy_to->write(Bytes(static_cast<std::size_t>(size)));
   };
+  const auto leave_out = [&](std::uint64_t from, std::uint64_t to) -> Result<void> {   // of everything but the flat digest
+    if (!flat) return {};
+    return base::for_each_piece(file, from, to - from, [&](ByteView piece) -> Result<void> {
+      flat->update(piece);
+      return {};
+    });
+  };
+  const std::uint64_t after_checksum = checksum_at_ + kChecksumSize;
+  const std::uint64_t after_entry = directory_entry_at_ + kDirectoryEntrySize;
   TRY(take(0, checksum_at_));
+  TRY(leave_out(checksum_at_, after_checksum));
   TRY(leave_room(kChecksumSize));
-  TRY(take(checksum_at_ + kChecksumSize, directory_entry_at_));
+  TRY(take(after_checksum, directory_entry_at_));
+  TRY(leave_out(directory_entry_at_, after_entry));
   TRY(leave_room(kDirectoryEntrySize));
-  TRY(take(directory_entry_at_ + kDirectoryEntrySize, image_end_));
+  TRY(take(after_entry, image_end_));
+  TRY(leave_out(image_end_, file_size_));
   const Bytes padding(static_cast<std::size_t>(padded_end() - image_end_));
   TRY(leave_room(padding.size()));
 
   PeMeasurement measured;
   measured.word_sum_ = sum.folded();
   for (crypto::Hasher& hasher : hashers) measured.digests_.push_back(std::move(hasher.update(padding)).finish());
+  if (flat) measured.flat_ = std::move(*flat).finish();
   if (v1) measured.page_hashes_v1_ = std::move(*v1).finish();
   if (v2) measured.page_hashes_v2_ = std::move(*v2).finish();
   return measured;

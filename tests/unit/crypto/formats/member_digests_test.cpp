@@ -87,6 +87,7 @@ TEST(MemberDigests, OfACabinetLeaveOutItsFirstReservedField) {
   EXPECT_EQ(digests->sha256, crypto::sha256(hashed));
   EXPECT_EQ(digests->sha1, crypto::digest_of(crypto::DigestAlgorithm::sha1, hashed));
   EXPECT_EQ(digests->cab_size, crypto::sha256(Bytes{40, 0, 0, 0}));
+  EXPECT_EQ(digests->flat, crypto::sha256(file));
   file[5] = 0xFF;
   EXPECT_EQ(digests_of(file)->sha256, digests->sha256);
   file[12] = 0xFF;
