@@ -2,12 +2,9 @@
 
 #include <fmt/format.h>
 
-#define TOML_EXCEPTIONS 0
-#include <toml++/toml.h>
-
 #include <algorithm>
-#include <initializer_list>
 
+#include "appliance/toml_fields.hpp"
 #include "crypto/base/byte_writer.hpp"
 #include "crypto/base/limits.hpp"
 #include "crypto/base/text.hpp"
@@ -18,24 +15,13 @@ namespace appliance {
 using base::Errc;
 using base::fail;
 using base::Result;
+using toml_fields::expect_only;
+using toml_fields::list_at;
+using toml_fields::text_at;
 
 namespace {
 
 constexpr std::size_t kConfigurationBytes = 1U << 20;
-
-Result<void> expect_only(const toml::table& table, std::string_view where, std::initializer_list<std::string_view> keys) {
-  for (const auto& [key, value] : table)
-    if (std::find(keys.begin(), keys.end(), key.str()) == keys.end())
-      return fail(Errc::malformed, fmt::format("line {}: {} has no setting \"{}\"", value.source().begin.line, where,
-                                               base::printable(key.str())));
-  return {};
-}
-
-Result<std::string> text_at(const toml::table& table, std::string_view where, std::string_view key) {
-  const auto value = table[key].value<std::string>();
-  if (!value || value->empty()) return fail(Errc::malformed, fmt::format("{} needs {} = \"...\"", where, key));
-  return *value;
-}
 
 Result<std::string> name_at(const toml::table& table, std::string_view where, std::string_view key) {
   std::string name = TRY(text_at(table, where, key));
@@ -43,19 +29,6 @@ Result<std::string> name_at(const toml::table& table, std::string_view where, st
     return fail(Errc::malformed, fmt::format("{}: {} = \"{}\": lower-case letters, digits, - and _ only", where, key,
                                              base::printable(name)));
   return name;
-}
-
-Result<std::vector<std::string>> list_at(const toml::table& table, std::string_view where, std::string_view key) {
-  const toml::array* const array = table[key].as_array();
-  if (array == nullptr || array->empty())
-    return fail(Errc::malformed, fmt::format("{} needs {} = [\"...\"]", where, key));
-  std::vector<std::string> list;
-  for (const toml::node& node : *array) {
-    const auto value = node.value<std::string>();
-    if (!value) return fail(Errc::malformed, fmt::format("{}: {} holds something that is not text", where, key));
-    list.push_back(*value);
-  }
-  return list;
 }
 
 Result<Profile> parse_profile(const toml::table& table) {

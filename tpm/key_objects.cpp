@@ -102,6 +102,27 @@ TPMT_PUBLIC_PARMS rsa3072_parameters() {
   return parameters;
 }
 
+namespace {
+
+// Makes the primary key and keeps it at that handle.
+Result<ESYS_TR> create_primary_at(Context& context, ESYS_TR hierarchy, const TPM2B_PUBLIC& area, TPM2_HANDLE persistent) {
+  const TPM2B_SENSITIVE_CREATE no_auth{};
+  const TPM2B_DATA no_data{};
+  const TPML_PCR_SELECTION no_pcrs{};
+  ESYS_TR transient = ESYS_TR_NONE;
+  TRY(check(Esys_CreatePrimary(context.esys(), hierarchy, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, &no_auth, &area, &no_data,
+                               &no_pcrs, &transient, nullptr, nullptr, nullptr, nullptr),
+            Step::create_key));
+  const Loaded primary(context, transient);
+  ESYS_TR kept = ESYS_TR_NONE;
+  TRY(check(Esys_EvictControl(context.esys(), ESYS_TR_RH_OWNER, transient, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE,
+                              persistent, &kept),
+            Step::nv));
+  return kept;
+}
+
+}  // namespace
+
 Result<ESYS_TR> create_storage_root(Context& context, TPM2_HANDLE persistent) {
   TPM2B_PUBLIC sized{};
   TPMT_PUBLIC& area = sized.publicArea;
@@ -116,19 +137,7 @@ Result<ESYS_TR> create_storage_root(Context& context, TPM2_HANDLE persistent) {
   // TCG EK Credential Profile, template L-2: the unique field is zeros of the curve's size.
   area.unique.ecc.x.size = 32;
   area.unique.ecc.y.size = 32;
-  const TPM2B_SENSITIVE_CREATE no_auth{};
-  const TPM2B_DATA no_data{};
-  const TPML_PCR_SELECTION no_pcrs{};
-  ESYS_TR transient = ESYS_TR_NONE;
-  TRY(check(Esys_CreatePrimary(context.esys(), ESYS_TR_RH_OWNER, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, &no_auth,
-                               &sized, &no_data, &no_pcrs, &transient, nullptr, nullptr, nullptr, nullptr),
-            Step::create_key));
-  const Loaded primary(context, transient);
-  ESYS_TR root = ESYS_TR_NONE;
-  TRY(check(Esys_EvictControl(context.esys(), ESYS_TR_RH_OWNER, transient, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE,
-                              persistent, &root),
-            Step::nv));
-  return root;
+  return create_primary_at(context, ESYS_TR_RH_OWNER, sized, persistent);
 }
 
 Result<void> expect_storage_root(Context& context, ESYS_TR key) {
@@ -244,17 +253,7 @@ namespace {
 Result<void> create_persistent(Context& context, const TPM2B_PUBLIC& area, TPM2_HANDLE at) {
   const bool there = TRY(is_persistent(context, at));
   if (there) return {};
-  const TPM2B_SENSITIVE_CREATE no_auth{};
-  const TPM2B_DATA no_data{};
-  const TPML_PCR_SELECTION no_pcrs{};
-  ESYS_TR transient = ESYS_TR_NONE;
-  TRY(check(Esys_CreatePrimary(context.esys(), ESYS_TR_RH_ENDORSEMENT, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, &no_auth,
-                               &area, &no_data, &no_pcrs, &transient, nullptr, nullptr, nullptr, nullptr),
-            Step::create_key));
-  const Loaded primary(context, transient);
-  ESYS_TR kept = ESYS_TR_NONE;
-  TRY(check(Esys_EvictControl(context.esys(), ESYS_TR_RH_OWNER, transient, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, at, &kept),
-            Step::nv));
+  ESYS_TR kept = TRY(create_primary_at(context, ESYS_TR_RH_ENDORSEMENT, area, at));
   (void)Esys_TR_Close(context.esys(), &kept);
   return {};
 }

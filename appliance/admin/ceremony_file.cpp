@@ -2,16 +2,13 @@
 
 #include <fmt/format.h>
 
-#define TOML_EXCEPTIONS 0
-#include <toml++/toml.h>
-
 #include <algorithm>
-#include <initializer_list>
 #include <set>
 
 #include "appliance/admin/people.hpp"
 #include "appliance/configuration.hpp"
 #include "appliance/key_store.hpp"
+#include "appliance/toml_fields.hpp"
 #include "crypto/base/byte_writer.hpp"
 #include "crypto/base/limits.hpp"
 #include "crypto/base/text.hpp"
@@ -24,41 +21,19 @@ using base::Errc;
 using base::fail;
 using base::printable;
 using base::Result;
+using toml_fields::expect_only;
+using toml_fields::list_at;
+using toml_fields::text_at;
 
 constexpr std::uint64_t kFileBytes = 64U << 10;
 
 // Vendor keys that anybody can have, because their private halves are in the source tree (tests/data/vendor-keys).
 constexpr const char* kDevelopmentVendors[] = {"0b1c9bff434c10b26e68280e8dab63adf7be9b4ae646fb2d59ed8513dff63f22", "79df9bb87a281116ea078570196909578485318dfb22377ad5a20db1203714e5"};
 
-Result<void> expect_only(const toml::table& table, std::string_view where, std::initializer_list<std::string_view> keys) {
-  for (const auto& [key, value] : table)
-    if (std::find(keys.begin(), keys.end(), key.str()) == keys.end())
-      return fail(Errc::malformed, fmt::format("line {}: {} has no setting \"{}\"", value.source().begin.line, where, printable(key.str())));
-  return {};
-}
-
-Result<std::string> text_at(const toml::table& table, std::string_view where, std::string_view key) {
-  const auto value = table[key].value<std::string>();
-  if (!value || value->empty()) return fail(Errc::malformed, fmt::format("{} needs {} = \"...\"", where, key));
-  return *value;
-}
-
 Result<std::uint64_t> number_at(const toml::table& table, std::string_view where, std::string_view key) {
   const auto value = table[key].value<std::int64_t>();
   if (!value || *value < 0) return fail(Errc::malformed, fmt::format("{} needs {} = a number", where, key));
   return static_cast<std::uint64_t>(*value);
-}
-
-Result<std::vector<std::string>> list_at(const toml::table& table, std::string_view where, std::string_view key) {
-  const toml::array* const array = table[key].as_array();
-  if (array == nullptr || array->empty()) return fail(Errc::malformed, fmt::format("{} needs {} = [\"...\"]", where, key));
-  std::vector<std::string> list;
-  for (const toml::node& node : *array) {
-    const auto value = node.value<std::string>();
-    if (!value) return fail(Errc::malformed, fmt::format("{}: {} holds something that is not text", where, key));
-    list.push_back(*value);
-  }
-  return list;
 }
 
 Result<const toml::table*> table_at(const toml::table& file, std::string_view name) {

@@ -10,6 +10,7 @@
 #include "crypto/package/verification.hpp"
 #include "tests/support/cab_builder.hpp"
 #include "tests/support/signing_fixture.hpp"
+#include "tests/support/verdicts.hpp"
 
 namespace {
 
@@ -17,28 +18,13 @@ using base::Bytes;
 using base::MemorySource;
 using package::Severity;
 using package::Verdict;
+using tests::get_field;
+using tests::has;
+using tests::ids;
+using tests::put_field;
 using tests::Vendor;
 
 const base::Time kNow = tests::at("2026-11-23T12:00:00Z");
-
-std::size_t get(const Bytes& file, std::size_t at, std::size_t size = 4) {
-  std::size_t value = 0;
-  for (std::size_t i = size; i-- > 0;) value = value << 8 | file.at(at + i);
-  return value;
-}
-void put(Bytes& file, std::size_t at, std::size_t value, std::size_t size = 4) {
-  for (std::size_t i = 0; i < size; ++i) file.at(at + i) = static_cast<std::uint8_t>(value >> (8 * i));
-}
-
-std::string ids(const Verdict& verdict) {
-  std::string text;
-  for (const package::Finding& finding : verdict.findings) text += finding.id + " (" + finding.cause + ")\n";
-  return text;
-}
-bool has(const Verdict& verdict, std::string_view id, Severity severity) {
-  return std::any_of(verdict.findings.begin(), verdict.findings.end(),
-                     [&](const package::Finding& finding) { return finding.id == id && finding.severity == severity; });
-}
 
 // Cabinets. Area: cbCFHeader at 36, mark at 40, offset of the signature at 44, its size at 48.
 Bytes cab(Bytes reserve = {}, std::uint16_t flags = 0) {
@@ -57,7 +43,7 @@ TEST(VerdictTable, SigningAnUnusualCabinetSaysWhatTheTableSays) {
   Vendor vendor;
   const auto changed = [](std::size_t at, std::size_t value, std::size_t size = 4) {
     Bytes file = cab();
-    put(file, at, value, size);
+    put_field(file, at, value, size);
     return file;
   };
   const auto reserve_of = [](std::size_t at) {
@@ -107,16 +93,16 @@ TEST(VerdictTable, SigningAnUnusualCabinetSaysWhatTheTableSays) {
 TEST(VerdictTable, VerifyingAChangedCabinetSaysWhatTheTableSays) {
   Vendor vendor(Vendor::Kind::rsa3072);
   const Bytes good = signed_cab(vendor, cab());
-  const std::size_t end = get(good, 8);
+  const std::size_t end = get_field(good, 8);
   const auto changed = [&](std::size_t at, std::size_t value, std::size_t size = 4) {
     Bytes file = good;
-    put(file, at, value, size);
+    put_field(file, at, value, size);
     return file;
   };
   const auto longer = [&](std::size_t more, std::uint8_t octet) {
     Bytes file = good;
     file.resize(file.size() + more, octet);
-    put(file, 48, file.size() - end);
+    put_field(file, 48, file.size() - end);
     return file;
   };
   Bytes no_size = changed(48, 0);
@@ -130,14 +116,14 @@ TEST(VerdictTable, VerifyingAChangedCabinetSaysWhatTheTableSays) {
       {"reserved1 changed", changed(4, 0x11223344), ""},
       {"iCabinet changed", changed(34, 7, 2), ""},
       {"setID changed", changed(32, 7, 2), "cab.digest-mismatch"},
-      {"coffFiles off by one", changed(16, get(good, 16) + 1), "cab.digest-mismatch"},
-      {"a folder's data off by one", changed(60, get(good, 60) + 1), "cab.digest-mismatch"},
+      {"coffFiles off by one", changed(16, get_field(good, 16) + 1), "cab.digest-mismatch"},
+      {"a folder's data off by one", changed(60, get_field(good, 60) + 1), "cab.digest-mismatch"},
       {"last byte of the data changed", changed(end - 1, good.at(end - 1) ^ 1U, 1), "cab.digest-mismatch"},
       {"end of the area changed", changed(56, 1), "cab.digest-mismatch"},
       {"signature's offset in the data", changed(44, end - 8), "cab.not-readable"},
       {"signature's offset past the cabinet", changed(44, end + 8), "cab.not-readable"},
-      {"signature's size past the file", changed(48, get(good, 48) + 8), "cab.not-readable"},
-      {"signature's size short of the file", changed(48, get(good, 48) - 8), "cab.not-readable"},
+      {"signature's size past the file", changed(48, get_field(good, 48) + 8), "cab.not-readable"},
+      {"signature's size short of the file", changed(48, get_field(good, 48) - 8), "cab.not-readable"},
       {"signature's offset and size wrap", changed(48, 0xFFFFFFFF), "cab.not-readable"},
       {"no size, the signature is there", changed(48, 0), "cab.not-readable"},
       {"no size and no signature", no_size, "cab.not-signed"},
