@@ -3,15 +3,10 @@
 // done: a catalog holds both digests of every file. Then the same with a tenth and a hundredth of the files, and an INF with 740
 // hardware ids. Medians of 5 runs in turns, after one that warms the page cache. Exit status 1 when a target is missed. Run it from
 // a Release build on a quiet machine; the package is in the folder for temporary files and is removed.
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
@@ -24,6 +19,7 @@
 #include "crypto/base/text.hpp"
 #include "crypto/formats/inf_file.hpp"
 #include "crypto/package/driver_inf.hpp"
+#include "tests/bench/side_by_side.hpp"
 #include "tests/support/pe_builder.hpp"
 #include "tests/support/temp_dir.hpp"
 
@@ -31,62 +27,11 @@ namespace {
 
 namespace fs = std::filesystem;
 using base::Bytes;
-using Command = std::vector<std::string>;
-
-struct Run {
-  double wall = 0;     // seconds
-  double user = 0;     // seconds of processor time, own and the kernel's, all children together
-  double memory = 0;   // peak RSS in MiB, of the largest child
-};
-
-double seconds(const timeval& time) { return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6; }
-
-pid_t start(Command& command) {
-  std::vector<char*> arguments;
-  for (std::string& argument : command) arguments.push_back(argument.data());
-  arguments.push_back(nullptr);
-  const pid_t child = fork();
-  base::require(child >= 0, "no process");
-  if (child == 0) {
-    const int nothing = ::open("/dev/null", O_RDWR);
-    dup2(nothing, STDOUT_FILENO);
-    execvp(arguments[0], arguments.data());
-    _exit(127);
-  }
-  return child;
-}
-
-// Starts all of them, then waits for all.
-Run timed(std::vector<Command> commands) {
-  const auto begin = std::chrono::steady_clock::now();
-  std::vector<pid_t> children;
-  for (Command& command : commands) children.push_back(start(command));
-  Run run;
-  for (const pid_t child : children) {
-    int status = 0;
-    rusage used{};
-    base::require(wait4(child, &status, 0, &used) == child, "lost a process");
-    base::require(WIFEXITED(status) && WEXITSTATUS(status) == 0, commands[0][0] + " failed");
-    run.user += seconds(used.ru_utime) + seconds(used.ru_stime);
-    run.memory = std::max(run.memory, static_cast<double>(used.ru_maxrss) / 1024);
-  }
-  run.wall = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  return run;
-}
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
-
-Run median(const std::vector<Run>& runs) {
-  const auto of = [&](double Run::*field) {
-    std::vector<double> values;
-    for (const Run& run : runs) values.push_back(run.*field);
-    return median(std::move(values));
-  };
-  return {of(&Run::wall), of(&Run::user), of(&Run::memory)};
-}
+using bench::Command;
+using bench::median;
+using bench::number;
+using bench::Run;
+using bench::timed;
 
 // Files without pattern, none like another. A tenth are PE images.
 void write_files(const fs::path& folder, std::size_t count, std::size_t size) {
@@ -180,13 +125,6 @@ double inf_milliseconds(std::size_t hardware_ids) {
     times.push_back(std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count());
   }
   return median(times);
-}
-
-std::size_t number(const char* text, std::size_t most) {
-  std::size_t value = 0;
-  const std::string_view digits = text;
-  if (std::from_chars(digits.begin(), digits.end(), value).ptr != digits.end() || value > most) return 0;
-  return value;
 }
 
 }  // namespace

@@ -1,15 +1,9 @@
 // sign-speed [MIB] [FILES]: signs a PE image (512 MiB), with and without page hashes, and verifies it, and signs many
 // small images (500), with our programs and with osslsigncode, same RSA-3072 key, SHA-256. Prints medians of 5 runs each,
 // in turns, after one run each that only warms the page cache. Run it from a Release build on a quiet machine.
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
-#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <string>
@@ -17,59 +11,17 @@
 #include <vector>
 
 #include "crypto/base/result.hpp"
+#include "tests/bench/side_by_side.hpp"
 #include "tests/support/pe_builder.hpp"
 #include "tests/support/program.hpp"
 #include "tests/support/temp_dir.hpp"
 
 namespace {
 
-struct Run {
-  double wall = 0;    // seconds
-  double user = 0;    // seconds of processor time, own and the kernel's
-  double memory = 0;  // peak RSS in MiB
-};
-
-double seconds(const timeval& time) {
-  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
-}
-
-Run timed(std::vector<std::string> argv) {
-  std::vector<char*> arguments;
-  for (std::string& argument : argv) arguments.push_back(argument.data());
-  arguments.push_back(nullptr);
-  const auto start = std::chrono::steady_clock::now();
-  const pid_t child = fork();
-  base::require(child >= 0, "no process");
-  if (child == 0) {
-    const int nothing = ::open("/dev/null", O_RDWR);
-    dup2(nothing, STDOUT_FILENO);
-    execvp(arguments[0], arguments.data());
-    _exit(127);
-  }
-  int status = 0;
-  rusage used{};
-  base::require(wait4(child, &status, 0, &used) == child, "lost a process");
-  const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - start;
-  base::require(WIFEXITED(status) && WEXITSTATUS(status) == 0, argv[0] + " failed");
-  return {wall.count(), seconds(used.ru_utime) + seconds(used.ru_stime), static_cast<double>(used.ru_maxrss) / 1024};
-}
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
-
-Run medians(const std::vector<Run>& runs) {
-  std::vector<double> wall;
-  std::vector<double> user;
-  std::vector<double> memory;
-  for (const Run& run : runs) {
-    wall.push_back(run.wall);
-    user.push_back(run.user);
-    memory.push_back(run.memory);
-  }
-  return {median(wall), median(user), median(memory)};
-}
+using bench::median;
+using bench::number;
+using bench::Run;
+using bench::timed;
 
 void must_run(const std::vector<std::string>& argv) {
   const tests::Outcome outcome = tests::run_program(argv);
@@ -85,24 +37,17 @@ void compare(std::string_view work, const std::vector<std::string>& ours, const 
     for (const auto& output : outputs) std::filesystem::remove_all(output);   // osslsigncode does not overwrite
     for (const auto& output : outputs)
       if (output.filename() == "many") std::filesystem::create_directory(output);
-    const Run our = timed(ours);
-    const Run their = timed(theirs);
+    const Run our = timed({ours});
+    const Run their = timed({theirs});
     if (run == 0) continue;  // warms up
     our_runs.push_back(our);
     their_runs.push_back(their);
   }
-  const Run our = medians(our_runs);
-  const Run their = medians(their_runs);
+  const Run our = median(our_runs);
+  const Run their = median(their_runs);
   fmt::print("| {:<34} | {:>8.3f} | {:>8.3f} | {:>5.2f} | {:>8.1f} | {:>8.1f} |\n", work, our.wall, their.wall,
              our.wall / their.wall, our.memory, their.memory);
   std::fflush(stdout);
-}
-
-std::size_t number(const char* text, std::size_t most) {
-  std::size_t value = 0;
-  const std::string_view digits = text;
-  if (std::from_chars(digits.begin(), digits.end(), value).ptr != digits.end() || value > most) return 0;
-  return value;
 }
 
 }  // namespace

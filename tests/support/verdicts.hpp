@@ -24,9 +24,11 @@ inline std::string ids(const package::Verdict& verdict) {
   for (const package::Finding& finding : verdict.findings) text += finding.id + " (" + finding.cause + ")\n";
   return text;
 }
-inline bool has(const package::Verdict& verdict, std::string_view id, package::Severity severity) {
-  return std::any_of(verdict.findings.begin(), verdict.findings.end(),
-                     [&](const package::Finding& finding) { return finding.id == id && finding.severity == severity; });
+// Every finding says why and what to do.
+inline bool has(const package::Verdict& verdict, std::string_view id, package::Severity severity = package::Severity::error) {
+  return std::any_of(verdict.findings.begin(), verdict.findings.end(), [&](const package::Finding& finding) {
+    return finding.id == id && finding.severity == severity && !finding.cause.empty() && !finding.remedy.empty();
+  });
 }
 
 }  // namespace tests

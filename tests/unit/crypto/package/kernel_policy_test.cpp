@@ -10,6 +10,7 @@
 #include "crypto/formats/pe_image.hpp"
 #include "tests/support/pe_builder.hpp"
 #include "tests/support/signing_fixture.hpp"
+#include "tests/support/verdicts.hpp"
 
 namespace {
 
@@ -20,6 +21,8 @@ using package::Policy;
 using package::Severity;
 using package::Verdict;
 using tests::issue;
+using tests::has;
+using tests::ids;
 using tests::Vendor;
 
 constexpr const char* k2010 = "C=US,O=Microsoft Corporation,CN=Microsoft Root Certificate Authority 2010";
@@ -79,18 +82,6 @@ Bytes driver_by(const Chain& chain) { return with_signature(driver(), signed_dat
 
 Verdict judged(const Bytes& image, const std::vector<Certificate>& roots, const char* time, Policy policy = Policy::kernel) {
   return package::verify_pe(MemorySource(image), roots, tests::at(time), policy);
-}
-
-std::string ids(const Verdict& verdict) {
-  std::string text;
-  for (const package::Finding& finding : verdict.findings) text += finding.id + " (" + finding.cause + ")\n";
-  return text;
-}
-
-bool has(const Verdict& verdict, std::string_view id, Severity severity) {
-  return std::any_of(verdict.findings.begin(), verdict.findings.end(), [&](const package::Finding& finding) {
-    return finding.id == id && finding.severity == severity && !finding.cause.empty() && !finding.remedy.empty();
-  });
 }
 
 TEST(KernelPolicy, TakesWhatMicrosoftSignedForDrivers) {

@@ -14,6 +14,7 @@
 #include "crypto/package/verification.hpp"
 #include "tests/support/pe_builder.hpp"
 #include "tests/support/signing_fixture.hpp"
+#include "tests/support/verdicts.hpp"
 
 namespace {
 
@@ -24,21 +25,13 @@ using crypto::DigestAlgorithm;
 using package::Policy;
 using package::Severity;
 using package::Verdict;
+using tests::has;
+using tests::ids;
 using tests::Vendor;
 namespace oids = der::oids;
 
 const base::Time kNow = tests::at("2026-11-23T12:00:00Z");
 const base::Time kLater = tests::at("2036-01-01T00:00:00Z");   // every leaf has expired
-
-std::string ids(const Verdict& verdict) {
-  std::string text;
-  for (const package::Finding& finding : verdict.findings) text += finding.id + " (" + finding.cause + ")\n";
-  return text;
-}
-bool has(const Verdict& verdict, std::string_view id, Severity severity) {
-  return std::any_of(verdict.findings.begin(), verdict.findings.end(),
-                     [&](const package::Finding& finding) { return finding.id == id && finding.severity == severity; });
-}
 
 Bytes image(std::uint16_t subsystem = 1) {
   tests::PeDescription description = tests::driver_description();

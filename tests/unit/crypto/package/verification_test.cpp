@@ -12,6 +12,7 @@
 #include "tests/support/pe_builder.hpp"
 #include "tests/support/signing_fixture.hpp"
 #include "tests/support/temp_dir.hpp"
+#include "tests/support/verdicts.hpp"
 
 namespace {
 
@@ -21,23 +22,14 @@ using package::Severity;
 using package::Verdict;
 using package::verify_catalog_signature;
 using package::verify_pe;
+using tests::has;
+using tests::ids;
 using tests::Vendor;
 namespace oids = der::oids;
 
 const base::Time kNow = tests::at("2026-11-23T12:00:00Z");
 constexpr std::size_t kOptional = 0x80 + 24;
 constexpr std::size_t kDirectoryEntry = kOptional + 144;
-
-std::string ids(const Verdict& verdict) {
-  std::string text;
-  for (const package::Finding& finding : verdict.findings) text += finding.id + " (" + finding.cause + ")\n";
-  return text;
-}
-
-bool has(const Verdict& verdict, std::string_view id, Severity severity = Severity::error) {
-  return std::any_of(verdict.findings.begin(), verdict.findings.end(),
-                     [&](const package::Finding& finding) { return finding.id == id && finding.severity == severity; });
-}
 
 Bytes image() {
   return tests::build_pe(tests::driver_description());
