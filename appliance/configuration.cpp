@@ -110,14 +110,15 @@ Result<Configuration> Configuration::parse(std::string_view text) {
   const toml::table* const general = table["appliance"].as_table();
   if (general == nullptr) return fail(Errc::malformed, "[appliance] is missing");
   TRY(expect_only(*general, "[appliance]", {"name", "tpm", "mode"}));
-  Configuration configuration{.name = {}, .tpm = {}, .profiles = {}, .submitters = {},
+  Configuration configuration{.name = {}, .tpm = {}, .mode = {}, .profiles = {}, .submitters = {},
                               .digest = crypto::sha256(base::as_bytes(text))};
   configuration.name = TRY(name_at(*general, "[appliance]", "name"));
   configuration.tpm = TRY(text_at(*general, "[appliance]", "tpm"));
   const std::string mode = TRY(text_at(*general, "[appliance]", "mode"));
-  if (mode != "development")
-    return fail(Errc::unsupported,
-                fmt::format("mode = \"{}\": only \"development\" exists until firmware is measured", base::printable(mode)));
+  const std::optional<attest::Mode> known = attest::mode_from_name(mode);
+  if (!known)
+    return fail(Errc::malformed, fmt::format("[appliance]: mode = \"{}\"; production or development wanted", base::printable(mode)));
+  configuration.mode = *known;
   const toml::array* const profiles = table["profile"].as_array();
   if (profiles == nullptr || profiles->empty()) return fail(Errc::malformed, "there is no [[profile]]");
   for (const toml::node& node : *profiles) {

@@ -4,7 +4,7 @@
 //   [appliance]
 //   name = "vault-1"
 //   tpm = "device:/dev/tpmrm0"        # a TCTI
-//   mode = "development"              # until the measured image exists, the only mode
+//   mode = "development"              # or "production": what the ceremony made of this appliance, for ever
 //
 //   [[profile]]
 //   name = "release"
@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "appliance/layout.hpp"
+#include "crypto/attest/nv_map.hpp"
 #include "crypto/base/result.hpp"
 #include "crypto/certificate.hpp"
 #include "crypto/digest.hpp"
@@ -55,6 +56,7 @@ struct Configuration {
 
   std::string name;
   std::string tpm;
+  attest::Mode mode = attest::Mode::development;
   std::vector<Profile> profiles;
   std::vector<Submitter> submitters;
   crypto::Digest digest;   // SHA-256 of coldseal.toml

@@ -40,8 +40,8 @@ TpmLock::~TpmLock() {
   if (descriptor_ >= 0) ::close(descriptor_);
 }
 
-Custody::Custody(Layout layout, std::string tcti, std::optional<crypto::Digest> configuration)
-    : layout_(std::move(layout)), tcti_(std::move(tcti)), configuration_(std::move(configuration)) {}
+Custody::Custody(Layout layout, std::string tcti, attest::Mode mode, std::optional<crypto::Digest> configuration)
+    : layout_(std::move(layout)), tcti_(std::move(tcti)), configuration_(std::move(configuration)), mode_(mode) {}
 
 namespace {
 
@@ -59,9 +59,11 @@ Result<tpm::Device*> Custody::device() {
   const base::Bytes srk_name = TRY(load_srk_name(layout_));
   attest::FirmwareMap map = TRY(load_firmware_map(layout_));
   tpm::FirmwareApproval approval = TRY(load_firmware_approval(layout_));
+  if (map.trust().mode != mode_)
+    return fail(Errc::refused, fmt::format("coldseal.toml says mode = \"{}\" and this appliance was born in {} mode, for ever: put it back",
+                                           attest::mode_name(mode_), attest::mode_name(map.trust().mode)));
   std::unique_ptr<tpm::Device> opened = TRY(tpm::Device::open(tcti_));
   TRY(expect_as_provisioned(*opened, srk_name, map.trust().mode));
-  mode_ = map.trust().mode;
   auto gate = std::make_unique<tpm::FirmwareGate>(TRY(tpm::FirmwareGate::load(*opened, std::move(map), std::move(approval))));
   if (configuration_) {
     const base::Bytes approved = TRY(base::within("CONFIG", tpm::read_public_index(*opened, attest::config_index())));

@@ -130,7 +130,10 @@ std::string_view severity_name(package::Severity severity) {
   return "unknown";
 }
 
-std::string banner_of(const std::string& appliance_name, const std::string& tpm_kind) {
+std::string banner_of(const std::string& appliance_name, attest::Mode mode, const std::string& tpm_kind) {
+  if (mode == attest::Mode::production)
+    return fmt::format("{}   production mode: {} TPM; what PCR 7 and 11 say of the firmware is approved, the image is not measured yet.",
+                       appliance_name, tpm_kind);
   return fmt::format("{}   DEVELOPMENT MODE: {} TPM, firmware not measured. Not for release keys.", appliance_name, tpm_kind);
 }
 

@@ -15,7 +15,8 @@ Document review_of(const RequestRecord& record, const SpooledRequest& spooled, c
                    const KeyClass& key_class, const crypto::SigningIdentity& identity,
                    const transparency::SigningSet& set, const std::vector<SigningPlan::CatalogSummary>& catalogs);
 
-std::string banner_of(const std::string& appliance_name, const std::string& tpm_kind);
+// The first line of every screen.
+std::string banner_of(const std::string& appliance_name, attest::Mode mode, const std::string& tpm_kind);
 
 std::string_view severity_name(package::Severity severity);
 

@@ -5,6 +5,7 @@
 
 #include "appliance/response.hpp"
 #include "appliance/review.hpp"
+#include "appliance/tpm_report.hpp"
 #include "appliance/workflow.hpp"
 #include "crypto/base/limits.hpp"
 #include "crypto/base/words.hpp"
@@ -54,7 +55,7 @@ void remove_leftovers(const std::filesystem::path& folder) {
 Workflow::Workflow(Settings settings, AnchoredLog log)
     : settings_(std::move(settings)),
       log_(std::move(log)),
-      custody_(settings_.layout, settings_.configuration.tpm, settings_.configuration.digest) {}
+      custody_(settings_.layout, settings_.configuration.tpm, settings_.configuration.mode, settings_.configuration.digest) {}
 
 Result<std::unique_ptr<Workflow>> Workflow::start(Settings settings) {
   TRY(make_state_folders(settings.layout));
@@ -69,6 +70,8 @@ Result<std::unique_ptr<Workflow>> Workflow::start(Settings settings) {
     const Errc code = anchor.error().code();
     if (code == Errc::mismatch || code == Errc::refused) return tl::unexpected<base::Error>(anchor.error());
     workflow->note("", anchor.error().text());
+  } else if (const Result<void> opens = workflow->custody_.gate().value()->test(); !opens && opens.error().code() == Errc::refused) {
+    return tl::unexpected<base::Error>(opens.error());   // firmware that is not approved, or too old, can do nothing here
   }
   return workflow;
 }
@@ -198,7 +201,7 @@ void Workflow::put_off(Moment& again_at, const std::string& id, const base::Erro
 
 WaitingList Workflow::waiting() const {
   WaitingList list;
-  list.banner = banner_of(settings_.configuration.name, custody_.kind());
+  list.banner = banner_of(settings_.configuration.name, custody_.mode(), custody_.kind());
   for (const RequestRecord* const record : book_.in_state(RequestState::waiting)) {
     const auto id = base::from_hex(record->id);
     list.requests.push_back({record->id,
@@ -250,7 +253,19 @@ Result<Document> Workflow::review(const std::string& id) {
   TRY(record(AuditEvent::review_opened, id, {}));
   Document document = review_of(*known, prepared.spooled, prepared.inspection, prepared.key_class, prepared.identity,
                                 prepared.plan.set(), prepared.plan.catalogs());
-  document.sections.insert(document.sections.begin(), {banner_of(settings_.configuration.name, custody_.kind()), {}});
+  document.sections.insert(document.sections.begin(), {banner_of(settings_.configuration.name, custody_.mode(), custody_.kind()), {}});
+  return document;
+}
+
+Result<Document> Workflow::look_at_tpm() {
+  if (sitting_ != nullptr) return fail(Errc::unavailable, "a request is being approved; look at the TPM afterwards");
+  custody_.let_go();
+  const Result<tpm::AuditAnchor> anchor = checked_anchor();
+  Document document = report_on_tpm(settings_.layout, custody_);
+  document.sections.insert(document.sections.begin(),
+                           {banner_of(settings_.configuration.name, custody_.mode(), custody_.kind()),
+                            {anchor ? std::string("the audit log agrees with the TPM") : "audit log: " + anchor.error().text()}});
+  when_tpm_fails(anchor ? base::Error(Errc::usage, "") : anchor.error());
   return document;
 }
 

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 
+#include "crypto/attest/credential.hpp"
 #include "crypto/attest/sign_command.hpp"
+#include "crypto/base/secret_bytes.hpp"
 #include "tpm/key_objects.hpp"
 
 namespace tpm {
@@ -42,16 +44,41 @@ Result<Attestation> attested(Call call) {
 }
 
 Result<Bytes> public_of(Device& device, TPM2_HANDLE handle) {
-  ESYS_TR key = TRY(persistent_key(device.context(), handle));
-  Result<Bytes> area = public_area(device.context(), key);
-  (void)Esys_TR_Close(device.context().esys(), &key);
-  return area;
+  const ESYS_TR key = TRY(persistent_key(device.context(), handle));
+  const NvIndex close_at_end(device.context(), key);
+  return public_area(device.context(), key);
 }
 
 }  // namespace
 
 Result<Bytes> identity_public(Device& device) { return public_of(device, kIdentityKeyHandle); }
 Result<Bytes> endorsement_public(Device& device) { return public_of(device, kEndorsementKeyHandle); }
+
+Result<void> prove_identity(Device& device, const FillRandom& fill_random) {
+  Context& context = device.context();
+  const NvIndex identity(context, TRY(persistent_key(context, kIdentityKeyHandle)));
+  const NvIndex endorsement(context, TRY(persistent_key(context, kEndorsementKeyHandle)));
+  const attest::Name name = TRY(name_of(context, identity.handle()));
+  const Bytes area = TRY(public_area(context, endorsement.handle()));
+  base::SecretBytes secret(32);
+  fill_random(secret.writable());
+  const attest::Credential credential = TRY(attest::make_credential(area, name, secret));
+  // The endorsement key's policy: PolicySecret of the endorsement hierarchy.
+  const Loaded session = TRY(policy_session(context));
+  const TPM2B_NONCE nothing{};
+  TRY(check(Esys_PolicySecret(context.esys(), ESYS_TR_RH_ENDORSEMENT, session.handle(), ESYS_TR_PASSWORD, kNone, kNone, &nothing, &nothing,
+                              &nothing, 0, nullptr, nullptr),
+            Step::owner));
+  const TPM2B_ID_OBJECT blob = sized_from(credential.blob, &TPM2B_ID_OBJECT::credential);
+  const TPM2B_ENCRYPTED_SECRET seed = sized_from(credential.encrypted_seed, &TPM2B_ENCRYPTED_SECRET::secret);
+  const auto opened = TRY(base::within("opening a credential for both keys", answer<TPM2B_DIGEST>(Step::other, [&](TPM2B_DIGEST** out) {
+    return Esys_ActivateCredential(context.esys(), identity.handle(), endorsement.handle(), ESYS_TR_PASSWORD, session.handle(), kNone, &blob,
+                                   &seed, out);
+  })));
+  if (!base::equal_secrets(bytes_of(*opened), secret.reveal()))
+    return fail(Errc::refused, "the TPM opened a credential for both keys and found something else in it");
+  return {};
+}
 
 Result<std::optional<Bytes>> endorsement_certificate(Device& device) {
   Context& context = device.context();

@@ -73,7 +73,7 @@ class Program {
       const appliance::Layout layout(words_.root);
       const appliance::Configuration configuration = TRY(appliance::Configuration::load(layout));
       const appliance::TpmLock lock = TRY(appliance::TpmLock::take(layout));
-      appliance::Custody custody(layout, configuration.tpm);
+      appliance::Custody custody(layout, configuration.tpm, configuration.mode);
       return action(AdminDesk{layout, custody, terminal_, clock_});
     });
   }
@@ -188,7 +188,7 @@ class Program {
     csr.option("--country", words_.subject.country, "C, two letters");
     csr.option("-o,--output", words_.out, "file to write (PEM)").required();
     on_desk(csr, [this](const AdminDesk& desk) {
-      return appliance::request_certificate(desk.layout, desk.custody, words_.key_class, words_.subject, words_.out, desk.terminal);
+      return appliance::request_certificate(desk, words_.key_class, words_.subject, words_.out);
     });
     base::Command certificate = app_.sub("certificate", "install the certificate chain of a key class");
     certificate.option("--key-class", words_.key_class, "which key").required();

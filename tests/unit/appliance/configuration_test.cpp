@@ -86,8 +86,10 @@ TEST(ConfigurationText, RefusesTwoProfilesOfOneNameAndUnknownOperations) {
   expect_refused(with("\"embed\"", "\"catalog\""), "\"catalog\" is there twice");
 }
 
-TEST(ConfigurationText, RefusesAModeThatDoesNotExistYet) {
-  expect_refused(with("development", "production"), "only \"development\" exists", Errc::unsupported);
+TEST(ConfigurationText, KnowsBothModesAndRefusesOthers) {
+  EXPECT_EQ(Configuration::parse(with("development", "production"))->mode, attest::Mode::production);
+  EXPECT_EQ(Configuration::parse(std::string(kConfigurationText))->mode, attest::Mode::development);
+  expect_refused(with("development", "testing"), "production or development wanted", Errc::malformed);
 }
 
 TEST(ConfigurationText, RefusesBadTomlWithItsLine) {

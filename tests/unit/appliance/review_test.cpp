@@ -119,9 +119,15 @@ TEST_F(Review, ALongLineIsCutBetweenCharacters) {
 }
 
 TEST(Banner, SaysWhatTheApplianceIsNot) {
-  const std::string banner = banner_of("vault-1", "software");
+  const std::string banner = banner_of("vault-1", attest::Mode::development, "software");
   for (const char* const wanted : {"vault-1", "DEVELOPMENT MODE", "software TPM", "not measured"})
     EXPECT_NE(banner.find(wanted), std::string::npos) << wanted;
+}
+
+TEST(Banner, SaysThatTheModeIsProductionAndNothingOfDevelopment) {
+  const std::string banner = banner_of("vault-1", attest::Mode::production, "IFX");
+  EXPECT_NE(banner.find("production mode: IFX TPM"), std::string::npos) << banner;
+  EXPECT_EQ(banner.find("DEVELOPMENT"), std::string::npos) << banner;
 }
 
 }  // namespace
