@@ -74,7 +74,12 @@ Result<Approval> Workflow::begin_approval(const std::string& id) {
     when_tpm_fails(sitting.error());
     return tl::unexpected<base::Error>(sitting.error());
   }
-  TRY(custody_.words());   // the box must be able to show that it is itself before anybody types a PIN
+  // The box must be able to show that it is itself before anybody types a PIN.
+  if (const Result<std::string> words = custody_.words(); !words) {
+    sitting->reset();   // what it holds of the TPM goes before the TPM does
+    when_tpm_fails(words.error());
+    return tl::unexpected<base::Error>(words.error());
+  }
   TRY(record(AuditEvent::approval_started, id, {{"signing-set", (*sitting)->plan().set().fingerprint().hex()}}));
   sitting_ = std::move(*sitting);
   ++sitting_number_;
@@ -94,6 +99,7 @@ Result<ConsoleAnswer> Workflow::enter_pin(const std::string& officer, base::Secr
   }
   if (const Result<void> recorded = record(AuditEvent::approved_by, id, {{"officer", officer}, {"method", "PIN"}}); !recorded) {
     end_sitting("an approval could not be recorded");   // and must not count
+    when_tpm_fails(recorded.error());
     return tl::unexpected<base::Error>(recorded.error());
   }
   note(id, fmt::format("approved by {}", officer));
@@ -141,7 +147,10 @@ Result<Done> Workflow::reject(const std::string& id, const std::string& officer,
     when_tpm_fails(proved.error());
     return tl::unexpected<base::Error>(proved.error());
   }
-  TRY(record(AuditEvent::rejected, id, {{"officer", officer}, {"reason", reason}}));
+  if (const Result<void> recorded = record(AuditEvent::rejected, id, {{"officer", officer}, {"reason", reason}}); !recorded) {
+    when_tpm_fails(recorded.error());
+    return tl::unexpected<base::Error>(recorded.error());
+  }
   if (sitting_ != nullptr && sitting_->id() == id) sitting_.reset();
   note(id, fmt::format("rejected by {}", officer));
   // It is rejected now, whether or not the answer can be made at once.

@@ -61,6 +61,13 @@ class Act {  // one act: approved, logged, then carried out command by command
     return act;
   }
   Result<void> run(const OwnerCommand& command) { return administration_.run(command, approvals_); }
+  // From the moment that ADMIN_ROSTER holds another tree, the approvals count for what they are worth in that one.
+  Result<void> adopt_roster_in_force() {
+    Result<tpm::Administration> loaded = desk_->custody.administration();
+    if (!loaded) return tl::unexpected<base::Error>(loaded.error());
+    administration_ = std::move(*loaded);
+    return {};
+  }
 
  private:
   Act(const AdminDesk& desk, tpm::Administration administration) : desk_(&desk), administration_(std::move(administration)) {}
@@ -202,7 +209,13 @@ Result<void> change_roster(const AdminDesk& desk, const RosterChange& change) {
   Act act = TRY(Act::begin(desk, AuditEvent::administration, what, commands, may_need));
   for (const OwnerCommand& command : commands) {
     if (command.area.index != place.index || command.command != attest::CommandCode::nv_write) {
-      TRY(act.run(command));
+      const Result<void> done = act.run(command);
+      // Who approved may have left with this very act, or more are needed now; what stays opens nothing.
+      if (!done && administrators && command.command == attest::CommandCode::nv_undefine && done.error().code() == Errc::refused) {
+        desk.terminal.show("the index of " + leaves->name + " stays: those who approved are not a quorum any more. It is on no roster, and opens nothing");
+        continue;
+      }
+      TRY(done);
       continue;
     }
     if (is_new) {
@@ -216,6 +229,7 @@ Result<void> change_roster(const AdminDesk& desk, const RosterChange& change) {
     TRY(stage_roster(roster.file, after, roster.slot));
     TRY(act.run(command));
     TRY(settle_rosters(desk.layout, *device));
+    if (administrators) TRY(act.adopt_roster_in_force());
     desk.terminal.show("in force from now on: " + command.purpose);
   }
   desk.terminal.show(what);

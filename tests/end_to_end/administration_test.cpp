@@ -111,7 +111,8 @@ TEST_F(AdministratorActs, AnAdministratorIsAddedReplacedAndRemoved) {
     terminal.type("");
     EXPECT_EQ(terminal.wait(), 1) << terminal.screen();
   }
-  rig_.administer({"administrator", "remove", "vic"}, {yan, xia});
+  // Who leaves may be one of the two who approve it: then too few are left to remove the index, which opens nothing.
+  rig_.administer({"administrator", "remove", "vic"}, {yan, ApplianceRig::administrators()[1]});
   const std::string after = status();
   EXPECT_NE(after.find("administrators 2 of 3"), std::string::npos) << after;
   EXPECT_TRUE(signs({kAda, kBen}));   // officers notice nothing

@@ -157,10 +157,13 @@ TEST_F(TpmTrouble, ALockoutOfTheWholeTpmStopsNoOfficerAndAdministratorsEndIt) {
   // Other software guesses the password of a key of its own until the TPM locks.
   const std::string context = (folder_ / "guessed.ctx").string();
   tpm2({"tpm2_createprimary", "-C", "n", "-G", "ecc", "-p", "right", "-c", context, "-a", "sign|fixedtpm|fixedparent|sensitivedataorigin|userwithauth"});
+  tpm2({"tpm2_flushcontext", "-t"});
   write_text(folder_ / "message", "x");
   std::string last;
-  for (int i = 0; i < 40 && last.find("0x921") == std::string::npos && last.find("lockout") == std::string::npos; ++i)
+  for (int i = 0; i < 40 && last.find("lockout") == std::string::npos; ++i) {
     last = run({"tpm2_sign", "-T", rig_.tpm().tcti(), "-c", context, "-p", "wrong", "-g", "sha256", "-o", folder_ / "signature", folder_ / "message"}).output;
+    tpm2({"tpm2_flushcontext", "-t"});
+  }
   ASSERT_TRUE(last.find("921") != std::string::npos || last.find("lockout") != std::string::npos) << last;
   EXPECT_NE(tpm2({"tpm2_getcap", "properties-variable"}).find("inLockout:                 1"), std::string::npos);
   rig_.start_daemon();

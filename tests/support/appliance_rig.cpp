@@ -76,7 +76,7 @@ void ApplianceRig::prepare_ceremony() const {
   const std::filesystem::path vendors = std::filesystem::path(COLDSEAL_TEST_DATA_DIR) / "vendor-keys";
   const std::filesystem::path folder = folder_ / "ceremony";
   std::filesystem::create_directories(folder);
-  for (const char* name : {"vendor-a.pem", "vendor-b.pem"}) std::filesystem::copy_file(vendors / name, folder / name);
+  for (const char* name : {"vendor-a.pem", "vendor-b.pem"}) std::filesystem::copy_file(vendors / name, folder / name, std::filesystem::copy_options::overwrite_existing);
   approve_firmware(1, folder / "approval.toml");
   write_text(ceremony_file(), R"([ceremony]
 title = "vault-1, first key"

@@ -170,8 +170,8 @@ std::string AdministrationKills::examine_log() {
 std::vector<int> todays_points(int all, int how_many) {
   const auto day = std::chrono::floor<std::chrono::days>(std::chrono::system_clock::now()).time_since_epoch().count();
   std::set<int> points;
-  // A step that has no factor in common with most counts, so that the days walk through all of them.
-  for (int i = 0; i < how_many && i < all; ++i) points.insert(static_cast<int>((day * how_many + i) * 7919 % all) + 1);
+  // Spread over all of it, and one further every day.
+  for (int i = 0; i < how_many && i < all; ++i) points.insert(static_cast<int>((day + i * (all / how_many)) % all) + 1);
   return {points.begin(), points.end()};
 }
 

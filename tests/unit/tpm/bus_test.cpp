@@ -228,9 +228,12 @@ class StartUpProbe : public Bus {
       changed = changed || answer != before;
     };
     const auto opened = Device::open(must(Context::over(transport.context())));
-    EXPECT_TRUE(changed);
-    if (!opened) return opened.error().text();
+    if (!opened) {
+      EXPECT_TRUE(changed);
+      return opened.error().text();
+    }
     const auto found = objections(**opened, attest::Mode::development);
+    EXPECT_TRUE(changed);
     if (!found) return found.error().text();
     return found->empty() ? "" : found->front();
   }
