@@ -121,6 +121,10 @@ Result<tpm::ReceiptKey*> Custody::receipt_key() {
   return receipt_key_.get();
 }
 
+void Custody::notice_loss() {
+  if (device_ != nullptr && !device_->running_ms()) let_go();
+}
+
 void Custody::let_go() {
   receipt_key_.reset();
   gate_.reset();

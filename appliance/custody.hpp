@@ -55,6 +55,8 @@ class Custody {
   const std::string& receipt_keyid() const { return receipt_keyid_; }
   // "software", or the chip's manufacturer; "unknown" until the TPM was open once.
   const std::string& kind() const { return kind_; }
+  // A TPM that went away while nobody used it is let go, so that the next use opens it anew. Nothing of it may be held.
+  void notice_loss();
   // After Errc::tpm: everything loaded is forgotten, and the next call opens the TPM anew.
   void let_go();
 

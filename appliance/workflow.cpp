@@ -68,6 +68,7 @@ Result<Approval> Workflow::begin_approval(const std::string& id) {
   if (sitting_ != nullptr) return fail(Errc::unavailable, "another request is being approved; one at a time");
   const RequestRecord* const known = TRY(waiting_request(id));
   Prepared prepared = TRY(prepare_as_inspected(*known));
+  custody_.notice_loss();   // the officers need not hear of a TPM that is back already
   auto sitting = Sitting::begin(custody_, std::move(prepared.spooled), std::move(prepared.key_class),
                                 std::move(prepared.plan), settings_.clock->steady() + kSittingTime);
   if (!sitting) {
@@ -141,6 +142,7 @@ Result<Done> Workflow::reject(const std::string& id, const std::string& officer,
   const RequestRecord* const known = TRY(rejectable_request(id));
   const Profile* const profile = TRY(settings_.configuration.profile(known->profile));
   const KeyClass key_class = TRY(KeyClass::load(settings_.layout, profile->key_class));
+  if (sitting_ == nullptr) custody_.notice_loss();
   if (const Result<void> proved = prove_officer(key_class, officer, std::move(pin)); !proved) {
     TRY(record(AuditEvent::approval_failed, id,
                {{"officer", name_to_record(key_class, officer)}, {"reason", proved.error().text()}}));
