@@ -14,7 +14,7 @@ namespace {
 
 using base::Bytes;
 
-constexpr std::string_view kInf =
+constexpr std::string_view kCatalogInf =
     "[Version]\r\nSignature=\"$WINDOWS NT$\"\r\nClass=System\r\nProvider=P\r\nDriverVer=11/20/2025,1.2.3.4\r\nCatalogFile=sample.cat\r\n"
     "[Manufacturer]\r\nP=Std,NTamd64\r\n[Std.NTamd64]\r\nD=Inst,ROOT\\Sample\r\n[Inst]\r\nCopyFiles=L\r\n[L]\r\nsample.sys\r\nsample.txt\r\n"
     "[SourceDisksNames]\r\n1=Disk\r\n[SourceDisksFiles]\r\nsample.sys=1\r\nsample.txt=1\r\n";
@@ -22,7 +22,7 @@ constexpr std::string_view kInf =
 class CatalogInterop : public testing::Test {
  protected:
   CatalogInterop() {
-    package_.add("sample.inf", kInf);
+    package_.add("sample.inf", kCatalogInf);
     package_.add("sample.sys", tests::build_pe(tests::driver_description()));
     package_.add("sample.txt", "flat");
     const package::Inspection inspection = package::inspect(package_.files(), {"10_X64", "10_RS5_X64"}, tests::at("2026-11-23T00:00:00Z"));

@@ -7,20 +7,16 @@
 
 #include "crypto/base/text.hpp"
 #include "crypto/verify_signature.hpp"
+#include "tests/support/plain_index.hpp"
 
 namespace attest {
 namespace {
-
-// A PIN_FAIL index without a policy: what the other calculator was given.
-NvPublic plain_index(std::uint32_t index) {
-  return {index, nv::kPinFail | nv::kOwnerWrite | nv::kOwnerRead | nv::kAuthRead | nv::kNoDictionaryAttack | nv::kWritten, {}, 8};
-}
 
 using crypto::DigestAlgorithm;
 using crypto::KeyAlgorithm;
 
 TEST(SignCommand, IsTheDigestOfTheCommandByteForByte) {
-  const Name key = name_of(plain_index(0x01800001));
+  const Name key = name_of(tests::plain_index(0x01800001));
   const crypto::Digest file = crypto::sha256(base::as_bytes("driver.cat"));
   const std::string command = "0000015d" + base::hex(key) +   // TPM_CC_Sign, the key
                               "0020" + file.hex() +           // digest
@@ -35,7 +31,7 @@ TEST(SignCommand, DiffersForEveryKeyDigestAndScheme) {
     for (const KeyAlgorithm algorithm : {KeyAlgorithm::rsa_pkcs1, KeyAlgorithm::ecdsa_p256})
       for (const DigestAlgorithm hash : {DigestAlgorithm::sha256, DigestAlgorithm::sha384})
         for (const char* file : {"driver.cat", "other.cat"})
-          seen.insert(sign_cp_hash(name_of(plain_index(index)), algorithm,
+          seen.insert(sign_cp_hash(name_of(tests::plain_index(index)), algorithm,
                                    crypto::digest_of(hash, base::as_bytes(file)))->hex());
   EXPECT_EQ(seen.size(), 16U);
 }
