@@ -69,6 +69,7 @@ class Workflow {
     KeyClass key_class;
     crypto::SigningIdentity identity;
     SigningPlan plan;
+    SignatureForm form;
   };
 
   // The arrows (workflow.cpp).

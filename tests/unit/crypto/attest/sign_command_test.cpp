@@ -44,6 +44,15 @@ TEST(SignCommand, RefusesDigestsThatTpmsDoNotShareOrThatAreBroken) {
   }
 }
 
+TEST(SignCommand, TakesSha1OnlyForOldWindowsAndOnlyWithRsa) {
+  const Name key = name_of(tests::plain_index(0x01800001));
+  const crypto::Digest file = crypto::digest_of(DigestAlgorithm::sha1, base::as_bytes("driver.sys"));
+  const std::string command = "0000015d" + base::hex(key) + "0014" + file.hex() + "0014" "0004" + "8024" "40000007" "0000";
+  EXPECT_EQ(sign_cp_hash(key, KeyAlgorithm::rsa_pkcs1, file, crypto::Sha1::for_old_windows)->hex(), crypto::sha256(*base::from_hex(command)).hex());
+  EXPECT_FALSE(sign_cp_hash(key, KeyAlgorithm::ecdsa_p256, file, crypto::Sha1::for_old_windows));
+  EXPECT_FALSE(sign_cp_hash(key, KeyAlgorithm::rsa_pkcs1, crypto::digest_of(DigestAlgorithm::sha512, ByteView()), crypto::Sha1::for_old_windows));
+}
+
 TEST(EcdsaSignature, IsMinimalDerWithPositiveNumbers) {
   EXPECT_EQ(base::hex(ecdsa_signature(*base::from_hex("00007f"), *base::from_hex("80"))), "300702017f02020080");
 }
