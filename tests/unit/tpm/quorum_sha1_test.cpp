@@ -7,10 +7,7 @@ namespace {
 using base::Errc;
 using crypto::KeyAlgorithm;
 
-class Sha1Quorum : public Custody {
- protected:
-  const crypto::Digest driver = digest("driver.cat");
-};
+class Sha1Quorum : public Custody {};
 
 TEST_F(Sha1Quorum, SignsOnlyWhenLoadedForOldWindowsAndCountsOfficersThenToo) {
   const crypto::Digest sha1 = crypto::digest_of(crypto::DigestAlgorithm::sha1, base::as_bytes("driver.sys"));
