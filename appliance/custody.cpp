@@ -101,9 +101,9 @@ Result<std::string> Custody::words() {
   return words_;
 }
 
-Result<tpm::QuorumKey> Custody::load(const KeyClass& key_class) {
+Result<tpm::QuorumKey> Custody::load(const KeyClass& key_class, crypto::Sha1 sha1) {
   tpm::Device* const open = TRY(device());
-  tpm::QuorumKey key = TRY(tpm::QuorumKey::load(*open, *gate_, key_class.slot, key_class.blob, key_class.quorum));
+  tpm::QuorumKey key = TRY(tpm::QuorumKey::load(*open, *gate_, key_class.slot, key_class.blob, key_class.quorum, sha1));
   if (key.name() != key_class.key_name || !(key.public_key() == key_class.public_key))
     return fail(Errc::mismatch, fmt::format("key class \"{}\": key.name or key.pem is not that of key.public", key_class.name));
   return key;

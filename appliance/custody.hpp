@@ -49,7 +49,7 @@ class Custody {
   attest::Mode mode() const { return mode_; }   // the configuration's, and once the TPM was open also the keys'
   // How often the TPM was opened: whoever holds something of it sees that it was opened anew.
   std::uint64_t openings() const { return openings_; }
-  base::Result<tpm::QuorumKey> load(const KeyClass& key_class);
+  base::Result<tpm::QuorumKey> load(const KeyClass& key_class, crypto::Sha1 sha1 = crypto::Sha1::refused);
   // Signs with the receipt key.
   base::Result<tpm::ReceiptKey*> receipt_key();
   const std::string& receipt_keyid() const { return receipt_keyid_; }

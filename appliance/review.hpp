@@ -12,7 +12,7 @@
 namespace appliance {
 
 Document review_of(const RequestRecord& record, const SpooledRequest& spooled, const package::Inspection& inspection,
-                   const KeyClass& key_class, const crypto::SigningIdentity& identity,
+                   const KeyClass& key_class, const crypto::SigningIdentity& identity, const SignatureForm& form,
                    const transparency::SigningSet& set, const std::vector<SigningPlan::CatalogSummary>& catalogs);
 
 // The first line of every screen.

@@ -71,6 +71,7 @@ class Workflow {
     KeyClass key_class;
     crypto::SigningIdentity identity;
     SigningPlan plan;
+    SignatureForm form;
   };
 
   // The arrows (workflow.cpp).

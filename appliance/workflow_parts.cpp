@@ -233,8 +233,8 @@ Result<Workflow::Prepared> Workflow::prepare(const std::string& id, package::Ins
   TRY(identity.expect_valid_at(log_.now()));
   SigningPlan plan =
       TRY(SigningPlan::make(spooled, inspection, key_class, identity,
-                                         profile_digest(*profile, identity.chain()), {profile->description, profile->url}));
-  return Prepared{std::move(spooled), std::move(inspection), std::move(key_class), std::move(identity), std::move(plan)};
+                                         profile_digest(*profile, identity.chain()), profile->form));
+  return Prepared{std::move(spooled), std::move(inspection), std::move(key_class), std::move(identity), std::move(plan), profile->form};
 }
 
 Result<Workflow::Prepared> Workflow::prepare_as_inspected(const RequestRecord& record) const {
@@ -252,7 +252,7 @@ Result<Document> Workflow::review(const std::string& id) {
   const Prepared prepared = TRY(prepare_as_inspected(*known));
   TRY(record(AuditEvent::review_opened, id, {}));
   Document document = review_of(*known, prepared.spooled, prepared.inspection, prepared.key_class, prepared.identity,
-                                prepared.plan.set(), prepared.plan.catalogs());
+                                prepared.form, prepared.plan.set(), prepared.plan.catalogs());
   document.sections.insert(document.sections.begin(), {banner_of(settings_.configuration.name, custody_.mode(), custody_.kind()), {}});
   return document;
 }
@@ -265,7 +265,7 @@ Result<Document> Workflow::look_at_tpm() {
   document.sections.insert(document.sections.begin(),
                            {banner_of(settings_.configuration.name, custody_.mode(), custody_.kind()),
                             {anchor ? std::string("the audit log agrees with the TPM") : "audit log: " + anchor.error().text()}});
-  when_tpm_fails(anchor ? base::Error(Errc::usage, "") : anchor.error());
+  if (!anchor) when_tpm_fails(anchor.error());
   return document;
 }
 

@@ -20,14 +20,14 @@ using base::Errc;
 using base::fail;
 using base::Result;
 
-struct Options {
+struct CollectOptions {
   std::string from;
   std::string device;
   std::string output;
   std::vector<std::string> ids;
 };
 
-Result<std::vector<serial::Collected>> collect_from_stick(const Options& options, const usb::OnProgress& progress) {
+Result<std::vector<serial::Collected>> collect_from_stick(const CollectOptions& options, const usb::OnProgress& progress) {
   const mass_storage::Stick stick = TRY(mass_storage::Stick::open(options.from));
   std::vector<std::string> ids = options.ids;
   if (ids.empty()) ids = TRY(stick.responses());
@@ -39,7 +39,7 @@ Result<std::vector<serial::Collected>> collect_from_stick(const Options& options
   return collected;
 }
 
-Result<Exit> collect(const Options& options) {
+Result<Exit> collect(const CollectOptions& options) {
   if (options.from.empty() == options.device.empty())
     return fail(Errc::usage, "one of --from STICK and --serial DEV is wanted");
   for (const std::string& id : options.ids)
@@ -73,7 +73,7 @@ Result<Exit> collect(const Options& options) {
 void add_collect(base::Command& app, Run& run) {
   base::Command command = app.sub(
       "collect", "Copies the appliance's responses (signed files and receipts) to a folder. Verify them there.");
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<CollectOptions>();
   const base::CommandOption from = command.option("--from", options->from, "Where the stick is mounted");
   command.option("--serial", options->device, "Serial device, such as /dev/ttyUSB0").excludes(from);
   command.option("-o,--output", options->output, "Folder for the responses; made when it is not there").required();

@@ -11,12 +11,12 @@
 namespace host_tool {
 namespace {
 
-struct Options {
+struct SendOptions {
   std::string device;
   std::vector<std::string> requests;
 };
 
-base::Result<Exit> send(const Options& options) {
+base::Result<Exit> send(const SendOptions& options) {
   const std::vector<std::filesystem::path> folders(options.requests.begin(), options.requests.end());
   std::vector<serial::Sent> sent;
   {
@@ -36,7 +36,7 @@ base::Result<Exit> send(const Options& options) {
 void add_send(base::Command& app, Run& run) {
   base::Command command = app.sub(
       "send", "Sends requests to the appliance over a serial cable and waits until it has them on its disk.");
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<SendOptions>();
   command.option("--serial", options->device, "Serial device, such as /dev/ttyUSB0").required();
   command.option("REQUEST", options->requests,
                       "Request folders as `request create` wrote them: DIR/coldseal/requests/<id>")

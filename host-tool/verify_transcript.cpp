@@ -16,13 +16,13 @@ namespace {
 
 using base::Result;
 
-struct Options {
+struct TranscriptOptions {
   std::string file;
   std::string identity;
   std::string makers;
 };
 
-Result<Exit> verify(const Options& options) {
+Result<Exit> verify(const TranscriptOptions& options) {
   const base::Bytes text = TRY(usb::read_file(options.file, transparency::kTranscriptBytes));
   const transparency::SignedTranscript whole =
       TRY(base::within(options.file, transparency::SignedTranscript::from_json(base::as_text(text))));
@@ -57,7 +57,7 @@ Result<Exit> verify(const Options& options) {
 }  // namespace
 
 void add_verify_transcript(base::Command& app, Run& run) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<TranscriptOptions>();
   base::Command command = app.sub("verify-transcript", "Checks the transcript of an appliance's ceremony, without its TPM.");
   command.option("FILE", options->file, "transcript.json").required();
   command.option("--identity", options->identity, "PEM: the identity key that you know to be the appliance's");

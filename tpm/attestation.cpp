@@ -15,7 +15,6 @@ namespace {
 using base::Errc;
 using base::fail;
 
-constexpr ESYS_TR kNone = ESYS_TR_NONE;
 constexpr TPM2_HANDLE kEndorsementCertificate = 0x01C0000A;   // TCG EK Credential Profile, section 2.2.1.4
 
 TPMT_SIG_SCHEME keys_own_scheme() {

@@ -7,8 +7,6 @@
 namespace tpm {
 namespace {
 
-constexpr ESYS_TR kNone = ESYS_TR_NONE;
-
 Result<crypto::Digest> sha256_digest(ByteView bytes) {
   return crypto::Digest::from_bytes(crypto::DigestAlgorithm::sha256, bytes);
 }

@@ -26,6 +26,8 @@ using base::Bytes;
 using base::ByteView;
 using base::Result;
 
+inline constexpr ESYS_TR kNone = ESYS_TR_NONE;   // no session, no handle
+
 // Success, or what the code means at that step.
 Result<void> check(TSS2_RC code, Step step);
 

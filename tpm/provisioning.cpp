@@ -15,7 +15,6 @@ using attest::OwnerCommand;
 using base::Errc;
 using base::fail;
 
-constexpr ESYS_TR kNone = ESYS_TR_NONE;
 constexpr std::uint32_t kProbe = 0x018000FE;   // an index nobody uses
 
 Result<std::uint32_t> property(Device& device, TPM2_PT wanted) {

@@ -8,10 +8,6 @@ namespace {
 
 using base::Result;
 
-constexpr std::string_view kStated = "stated";
-
-std::string_view proof_of(Outcome outcome) { return outcome == Outcome::done ? "tpm" : kStated; }
-
 Json text(std::string_view value) { return Json(as_utf8(value)); }
 
 Json subjects(const Receipt& receipt) {
@@ -111,6 +107,8 @@ Json appliance_group(const Receipt& receipt) {
 }
 
 }  // namespace
+
+std::string_view proof_of(Outcome outcome) { return outcome == Outcome::done ? "tpm" : kStated; }
 
 std::string_view outcome_name(Outcome outcome) {
   switch (outcome) {

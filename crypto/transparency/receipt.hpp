@@ -31,6 +31,10 @@ enum class Outcome : std::uint8_t {
 };
 std::string_view outcome_name(Outcome outcome);
 
+// The words of "proof": what only the appliance says, and what its TPM enforced before a signature could exist.
+inline constexpr std::string_view kStated = "stated";
+std::string_view proof_of(Outcome outcome);
+
 enum class OutputOperation : std::uint8_t {
   embedded,           // "embedded": a signature was put into this PE
   catalog_signed,     // "catalog made and signed"

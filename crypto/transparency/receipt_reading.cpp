@@ -17,10 +17,7 @@ using base::fail;
 using base::Result;
 namespace limits = base::limits;
 
-constexpr std::string_view kStated = "stated";
 constexpr std::string_view kRequestSubject = "request";
-
-std::string_view proof_of(Outcome outcome) { return outcome == Outcome::done ? "tpm" : kStated; }
 
 template <class Enum, std::size_t N>
 Result<Enum> from_name(const std::array<Enum, N>& all, std::string_view (*name_of)(Enum), std::string_view name) {

@@ -16,7 +16,7 @@ using base::Result;
 
 constexpr std::size_t kBlob = 4096;
 constexpr std::size_t kIndices = 128;
-constexpr std::size_t kStated = 256;
+constexpr std::size_t kStatedFacts = 256;
 
 Json json_of(const TranscriptProof& proof) {
   return Json{{"signature", base::hex(proof.signature)}, {"statement", base::hex(proof.statement)}};
@@ -142,7 +142,7 @@ Result<Transcript> read(const Json& value) {
     TRY(index.expect_no_others());
     read.indices.push_back(std::move(found));
   }
-  const Json::array_t* const stated = TRY(fields.list("stated", 0, kStated));
+  const Json::array_t* const stated = TRY(fields.list("stated", 0, kStatedFacts));
   for (const Json& line : *stated) {
     if (!line.is_string() || line.get_ref<const std::string&>().size() > base::limits::kNoteBytes)
       return fail(Errc::malformed, "transcript: stated: not text, or too long");
