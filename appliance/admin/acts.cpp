@@ -370,9 +370,18 @@ Result<void> approve_firmware(const AdminDesk& desk, const std::string& file) {
   tpm::FirmwareApproval approval = TRY(read_firmware_approval(file));
   tpm::Device* const device = TRY(desk.custody.device());
   attest::FirmwareMap map = TRY(load_firmware_map(desk.layout));
-  const tpm::FirmwareGate gate = TRY(tpm::FirmwareGate::load(*device, std::move(map), approval));
+  tpm::FirmwareGate gate = TRY(tpm::FirmwareGate::load(*device, std::move(map), approval));
   // Approved firmware that does not run here yet may be brought in before it is started.
   const Result<void> opens = gate.test();
+  const std::map<std::string, std::string> data = {{"what", fmt::format("firmware version {} is approved by a vendor", approval.version)},
+                                                   {"policy", approval.policy.hex()}};
+  tpm::FirmwareGate* const until_now = TRY(desk.custody.gate());
+  if (opens)   // one of the two must open, or the anchor cannot be written
+    TRY(log_act(desk, AuditEvent::administration, data, &gate));
+  else if (until_now->test())
+    TRY(log_act(desk, AuditEvent::administration, data, until_now));
+  else
+    TRY(log_provisionally(desk, AuditEvent::administration, data));
   TRY(save_firmware_approval(desk.layout, approval));
   desk.terminal.show(fmt::format("firmware version {} is approved: {}", approval.version, base::fingerprint_words(approval.policy.bytes())));
   desk.terminal.show(opens ? "it is what runs now: the gate opens" : "it is not what runs now: " + printable(opens.error().text()));
