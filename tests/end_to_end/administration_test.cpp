@@ -122,6 +122,7 @@ TEST_F(AdministratorActs, EveryoneChangesTheOwnPinWithoutAnAdministrator) {
   for (const auto& [group, person] : {std::pair<Command, TestOfficer>{{"officer", "pin", "ada", "--key-class", "release"}, kAda},
                                       {{"administrator", "pin", "uma"}, ApplianceRig::administrators()[0]}}) {
     AtTerminal wrong(words(group));
+    wrong.expect("development mode (not for release keys), software TPM");
     wrong.expect("this box says: ");
     wrong.expect("PIN of " + person.name);
     wrong.type("999999");
