@@ -9,6 +9,7 @@
 #include "appliance/workflow.hpp"
 #include "crypto/base/limits.hpp"
 #include "crypto/base/words.hpp"
+#include "crypto/transparency/checkpoint.hpp"
 #include "tpm/officers.hpp"
 #include "usb/files/safe_write.hpp"
 
@@ -306,7 +307,11 @@ Result<transparency::Receipt> Workflow::receipt_of(const std::string& id) {
                        .tpm = custody_.kind(),
                        .receipt_keyid = custody_.receipt_keyid(),
                        .version = COLDSEAL_VERSION};
-  receipt.log = {.index = log_.lines() - 1, .head = log_.head().hex()};
+  const std::uint64_t lines = log_.lines();
+  tpm::ReceiptKey* const key = TRY(custody_.receipt_key());
+  transparency::TlogProof proof{lines - 1, log_.tree().inclusion(lines - 1, lines), {}};
+  proof.checkpoint = TRY(transparency::sign_checkpoint({transparency::log_origin(settings_.configuration.name), lines, log_.tree().root()}, *key));
+  receipt.log = {lines - 1, log_.head().hex(), log_.last_line(), proof.text()};
   if (const RequestRecord* const known = book_.find(id); known != nullptr) {
     receipt.profile = known->profile;
     for (const Submitter& submitter : settings_.configuration.submitters)

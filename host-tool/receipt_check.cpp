@@ -7,6 +7,7 @@
 
 #include "crypto/base/limits.hpp"
 #include "crypto/base/text.hpp"
+#include "crypto/transparency/checkpoint.hpp"
 #include "crypto/transparency/dsse.hpp"
 #include "host-tool/signed_file.hpp"
 
@@ -118,6 +119,9 @@ ReceiptVerdict check_receipt(std::string_view envelope_text, const std::vector<c
     return verdict;
   }
   judge_content(*receipt, *key, verdict.findings);
+  const Result<transparency::TlogProof> proof = transparency::TlogProof::parse(receipt->log.tlog_proof);   // receipts hold one that parses
+  if (const auto checkpoint = transparency::verify_checkpoint(proof->checkpoint, *key); !checkpoint)
+    add(verdict.findings, "receipt.log-proof", Severity::error, "", checkpoint.error().text(), "ask the appliance's administrator for the audit log");
   verdict.receipt = std::move(*receipt);
   return verdict;
 }

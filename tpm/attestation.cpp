@@ -101,18 +101,34 @@ Result<std::optional<Bytes>> endorsement_certificate(Device& device) {
   return std::optional<Bytes>(std::move(certificate));
 }
 
-Result<Attestation> certify_index(Device& device, const attest::NvPublic& area, ByteView nonce) {
+namespace {
+
+// As the owner, or with the index's own empty authorisation.
+enum class Reader : std::uint8_t { owner, anybody };
+
+Result<Attestation> certify(Device& device, const attest::NvPublic& area, Reader reader, ByteView nonce) {
   Context& context = device.context();
   const NvIndex index = TRY(NvIndex::open(context, area));
   const ESYS_TR identity = TRY(persistent_key(context, kIdentityKeyHandle));
   const NvIndex close_identity(context, identity);
+  const ESYS_TR authority = reader == Reader::owner ? ESYS_TR_RH_OWNER : index.handle();
   const TPM2B_DATA qualifying = sized_from(nonce, &TPM2B_DATA::buffer);
   const TPMT_SIG_SCHEME scheme = keys_own_scheme();
   return base::within(fmt::format("certifying index 0x{:08x}", area.index),
                       attested([&](TPM2B_ATTEST** statement, TPMT_SIGNATURE** signature) {
-                        return Esys_NV_Certify(context.esys(), identity, ESYS_TR_RH_OWNER, index.handle(), ESYS_TR_PASSWORD,
+                        return Esys_NV_Certify(context.esys(), identity, authority, index.handle(), ESYS_TR_PASSWORD,
                                                ESYS_TR_PASSWORD, kNone, &qualifying, &scheme, area.size, 0, statement, signature);
                       }));
+}
+
+}  // namespace
+
+Result<Attestation> certify_index(Device& device, const attest::NvPublic& area, ByteView nonce) {
+  return certify(device, area, Reader::owner, nonce);
+}
+
+Result<Attestation> certify_readable_index(Device& device, const attest::NvPublic& area, ByteView nonce) {
+  return certify(device, area, Reader::anybody, nonce);
 }
 
 Result<Attestation> quote(Device& device, ByteView nonce) {

@@ -26,6 +26,8 @@ Result<void> prove_identity(Device& device, const FillRandom& fill_random);
 // TPM2_NV_Certify of all of an index, read as the owner with an empty authorisation: at the ceremony only, because persons'
 // indices are nobody else's to read.
 Result<Attestation> certify_index(Device& device, const attest::NvPublic& area, ByteView nonce);
+// The same of an index that everybody may read (AUTHREAD, empty authorisation), at any time.
+Result<Attestation> certify_readable_index(Device& device, const attest::NvPublic& area, ByteView nonce);
 // TPM2_Quote of the firmware's PCRs.
 Result<Attestation> quote(Device& device, ByteView nonce);
 

@@ -7,6 +7,7 @@
 #include "appliance/admin/acts.hpp"
 #include "appliance/admin/ceremony.hpp"
 #include "appliance/admin/certificates.hpp"
+#include "appliance/admin/log_export.hpp"
 #include "appliance/clock.hpp"
 #include "appliance/configuration.hpp"
 #include "appliance/custody.hpp"
@@ -173,6 +174,9 @@ class Program {
     log.needs_sub();
     base::Command rebaseline = log.sub("rebaseline", "accept the log as it is; visible for ever");
     on_desk(rebaseline, [](const AdminDesk& desk) { return appliance::rebaseline(desk); });
+    base::Command exported = log.sub("export", "copy the log with proofs that anybody can check");
+    exported.option("FOLDER", words_.file, "where to, such as a stick: a new folder is made there").required();
+    on_desk(exported, [this](const AdminDesk& desk) { return appliance::export_log(desk, words_.file); });
     base::Command wipe = app_.sub("wipe", "destroy every key of this appliance");
     on_desk(wipe, [](const AdminDesk& desk) { return appliance::wipe(desk); });
     base::Command status = app_.sub("status", "TPM, firmware, people, keys and certificates");

@@ -5,6 +5,7 @@
 #include "crypto/base/limits.hpp"
 #include "crypto/transparency/canonical_json.hpp"
 #include "crypto/transparency/json_fields.hpp"
+#include "crypto/transparency/proof_json.hpp"
 
 namespace transparency {
 namespace {
@@ -18,10 +19,6 @@ constexpr std::size_t kBlob = 4096;
 constexpr std::size_t kIndices = 128;
 constexpr std::size_t kStatedFacts = 256;
 
-Json json_of(const TranscriptProof& proof) {
-  return Json{{"signature", base::hex(proof.signature)}, {"statement", base::hex(proof.statement)}};
-}
-
 Json json_of(const TranscriptRoster& roster) {
   Json people = Json::array();
   for (const TranscriptPerson& person : roster.people) people.push_back(Json{{"index", person.index}, {"name", person.name}});
@@ -32,15 +29,6 @@ Json json_of(const TranscriptRoster& roster) {
 Result<Bytes> blob(Fields& fields, std::string_view name, std::size_t most = kBlob) {
   const std::string text = TRY(fields.text(name, 0, 2 * most));
   return base::within(fields.where() + ": " + std::string(name), base::from_hex(text));
-}
-
-Result<TranscriptProof> proof_at(Fields& fields, std::string_view name) {
-  Fields object = TRY(fields.object(name));
-  TranscriptProof proof;
-  proof.statement = TRY(blob(object, "statement"));
-  proof.signature = TRY(blob(object, "signature"));
-  TRY(object.expect_no_others());
-  return proof;
 }
 
 Result<TranscriptRoster> roster_at(Fields& fields, std::string_view name) {
@@ -153,6 +141,19 @@ Result<Transcript> read(const Json& value) {
 }
 
 }  // namespace
+
+Json json_of(const TranscriptProof& proof) {
+  return Json{{"signature", base::hex(proof.signature)}, {"statement", base::hex(proof.statement)}};
+}
+
+Result<TranscriptProof> proof_at(Fields& fields, std::string_view name) {
+  Fields object = TRY(fields.object(name));
+  TranscriptProof proof;
+  proof.statement = TRY(blob(object, "statement"));
+  proof.signature = TRY(blob(object, "signature"));
+  TRY(object.expect_no_others());
+  return proof;
+}
 
 std::string Transcript::to_json() const { return canonical(document(*this)); }
 

@@ -11,6 +11,7 @@
 #include "crypto/base/text.hpp"
 #include "crypto/certificate.hpp"
 #include "crypto/digest.hpp"
+#include "crypto/verify_signature.hpp"
 
 namespace transparency {
 
@@ -71,6 +72,10 @@ struct SignedTranscript {
   static base::Result<SignedTranscript> from_json(std::string_view text);
 };
 inline constexpr std::size_t kTranscriptBytes = 1U << 20;
+
+// The identity key that the transcript names, held against the attributes it must have; what the vendor keys imply.
+base::Result<crypto::PublicKey> identity_of(const Transcript& transcript);
+base::Result<attest::FirmwareMap> map_of(const Transcript& transcript);
 
 struct TranscriptCheck {
   bool good = false;

@@ -20,24 +20,6 @@ using base::Result;
 
 bool same(ByteView a, ByteView b) { return std::equal(a.begin(), a.end(), b.begin(), b.end()); }
 
-Result<crypto::PublicKey> identity_of(const Transcript& transcript) {
-  namespace object = attest::object;
-  const attest::ObjectPublic area = TRY(attest::ObjectPublic::parse(transcript.identity));
-  constexpr std::uint32_t kWanted = object::kFixedTpm | object::kFixedParent | object::kSensitiveDataOrigin | object::kUserWithAuth |
-                                    object::kNoDictionaryAttack | object::kRestricted | object::kSign;
-  if (area.attributes() != kWanted)
-    return fail(Errc::refused, fmt::format("identity key has attributes 0x{:08x}, 0x{:08x} wanted", area.attributes(), kWanted));
-  return crypto::PublicKey::parse(area.spki());
-}
-
-Result<attest::FirmwareMap> map_of(const Transcript& transcript) {
-  attest::FirmwareTrust trust;
-  trust.mode = transcript.mode;
-  if (transcript.vendors.size() != trust.vendors.size()) return fail(Errc::malformed, "two vendor keys wanted");
-  for (std::size_t i = 0; i < trust.vendors.size(); ++i) trust.vendors[i] = TRY(attest::ExternalKey::of(transcript.vendors[i]));
-  return attest::FirmwareMap(std::move(trust));
-}
-
 Result<attest::QuorumTree> tree_of(const TranscriptRoster& roster) {
   std::vector<attest::Name> names;
   for (const TranscriptPerson& person : roster.people) {
@@ -199,6 +181,24 @@ Result<void> expect_certificate_of(ByteView certificate, ByteView endorsement) {
   const attest::ObjectPublic area = TRY(base::within("endorsement key", attest::ObjectPublic::parse(endorsement)));
   if (!same(parsed.public_key_der(), area.spki())) return fail(Errc::mismatch, "endorsement certificate is of another key");
   return {};
+}
+
+Result<crypto::PublicKey> identity_of(const Transcript& transcript) {
+  namespace object = attest::object;
+  const attest::ObjectPublic area = TRY(attest::ObjectPublic::parse(transcript.identity));
+  constexpr std::uint32_t kWanted = object::kFixedTpm | object::kFixedParent | object::kSensitiveDataOrigin | object::kUserWithAuth |
+                                    object::kNoDictionaryAttack | object::kRestricted | object::kSign;
+  if (area.attributes() != kWanted)
+    return fail(Errc::refused, fmt::format("identity key has attributes 0x{:08x}, 0x{:08x} wanted", area.attributes(), kWanted));
+  return crypto::PublicKey::parse(area.spki());
+}
+
+Result<attest::FirmwareMap> map_of(const Transcript& transcript) {
+  attest::FirmwareTrust trust;
+  trust.mode = transcript.mode;
+  if (transcript.vendors.size() != trust.vendors.size()) return fail(Errc::malformed, "two vendor keys wanted");
+  for (std::size_t i = 0; i < trust.vendors.size(); ++i) trust.vendors[i] = TRY(attest::ExternalKey::of(transcript.vendors[i]));
+  return attest::FirmwareMap(std::move(trust));
 }
 
 std::vector<TranscriptCheck> check_transcript(const SignedTranscript& transcript, ByteView identity_wanted,

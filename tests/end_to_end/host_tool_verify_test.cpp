@@ -75,7 +75,7 @@ class Verify : public testing::Test {
     return receipt;
   }
   void write_receipt(const transparency::Receipt& receipt) {
-    const auto text = transparency::Envelope::sign(transparency::kStatementPayloadType, receipt.to_json().value(), receipt_key_);
+    const auto text = transparency::Envelope::sign(transparency::kStatementPayloadType, in_log(receipt, receipt_key_).to_json().value(), receipt_key_);
     write_text(receipt_file(), text->text());
   }
 
