@@ -8,6 +8,7 @@
 #include "crypto/base/byte_writer.hpp"
 #include "crypto/base/limits.hpp"
 #include "crypto/base/text.hpp"
+#include "crypto/package/os_targets.hpp"
 #include "usb/files/safe_write.hpp"
 
 namespace appliance {
@@ -18,6 +19,7 @@ using base::Result;
 using toml_fields::expect_only;
 using toml_fields::flag_at;
 using toml_fields::list_at;
+using toml_fields::number_at;
 using toml_fields::text_at;
 
 namespace {
@@ -32,11 +34,41 @@ Result<std::string> name_at(const toml::table& table, std::string_view where, st
   return name;
 }
 
+constexpr std::uint64_t kMebibyte = 1U << 20;
+constexpr std::uint64_t kMostDays = 3650;
+constexpr std::uint64_t kMostSignaturesADay = 1'000'000;
+
+bool is_finding_id(std::string_view id) {
+  return id.find('.') != std::string_view::npos && id.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-.") == std::string_view::npos;
+}
+
+Result<ProfileRules> parse_rules(const toml::table& table, std::string_view where) {
+  ProfileRules rules;
+  if (table.contains("os")) {
+    rules.os = TRY(list_at(table, where, "os"));
+    if (const auto targets = package::os_targets_from_names(rules.os); !targets)
+      return fail(Errc::malformed, fmt::format("{}: os: {}", where, targets.error().text()));
+  }
+  if (table.contains("request_mib"))
+    rules.request_bytes = kMebibyte * TRY(number_at(table, where, "request_mib", 1, base::limits::kPackageBytes / kMebibyte));
+  if (table.contains("certificate_days"))
+    rules.certificate_days = static_cast<unsigned>(TRY(number_at(table, where, "certificate_days", 1, kMostDays)));
+  if (table.contains("signatures_a_day")) rules.signatures_a_day = TRY(number_at(table, where, "signatures_a_day", 1, kMostSignaturesADay));
+  if (table.contains("blocking")) {
+    rules.blocking = TRY(list_at(table, where, "blocking"));
+    for (const std::string& id : rules.blocking)
+      if (!is_finding_id(id))
+        return fail(Errc::malformed, fmt::format("{}: blocking: \"{}\" is not the id of a finding, such as inf.pnplockdown-missing", where, base::printable(id)));
+  }
+  return rules;
+}
+
 Result<Profile> parse_profile(const toml::table& table) {
   Profile profile;
   profile.name = TRY(name_at(table, "[[profile]]", "name"));
   const std::string where = fmt::format("profile \"{}\"", profile.name);
-  TRY(expect_only(table, where, {"name", "key_class", "operations", "submitters", "description", "url", "dual_signing"}));
+  TRY(expect_only(table, where, {"name", "key_class", "operations", "submitters", "description", "url", "dual_signing",
+                                "os", "request_mib", "certificate_days", "signatures_a_day", "blocking"}));
   cms::SignedAttributes& attributes = profile.form.attributes;
   for (const auto& [key, text] : {std::pair("description", &attributes.description), {"url", &attributes.url}})
     if (table.contains(key)) *text = TRY(text_at(table, where, key));
@@ -48,6 +80,7 @@ Result<Profile> parse_profile(const toml::table& table) {
     const bool wanted = TRY(flag_at(table, where, "dual_signing"));
     profile.form.sha1 = wanted ? crypto::Sha1::for_old_windows : crypto::Sha1::refused;
   }
+  profile.rules = TRY(parse_rules(table, where));
   profile.key_class = TRY(name_at(table, where, "key_class"));
   profile.submitters = TRY(list_at(table, where, "submitters"));
   for (const std::string& submitter : profile.submitters)
@@ -98,6 +131,12 @@ crypto::Digest profile_digest(const Profile& profile, const std::vector<crypto::
   text.put_counted({});
   const SignatureForm& form = profile.form;
   text.put_counted(base::as_bytes(form.attributes.description)).put_counted(base::as_bytes(form.attributes.url));
+  const ProfileRules& rules = profile.rules;
+  for (const auto* const list : {&rules.os, &rules.blocking}) {
+    for (const std::string& each : *list) text.put_counted(base::as_bytes(each));
+    text.put_counted({});
+  }
+  text.u64be(rules.request_bytes).u64be(rules.certificate_days).u64be(rules.signatures_a_day);
   text.u8(form.sha1 == crypto::Sha1::for_old_windows ? 1 : 0);
   for (const crypto::Certificate& certificate : chain) text.put_counted(certificate.fingerprint().bytes());
   return crypto::sha256(text.bytes());

@@ -13,6 +13,11 @@
 //   submitters = ["build-1"]
 //   description = "Example driver"    # in every signature (SpcSpOpusInfo); may be left out
 //   url = "https://example.com"       # the same
+//   os = ["10_X64"]                   # rules, each of which may be left out (profile_rules.hpp)
+//   request_mib = 512
+//   certificate_days = 30
+//   signatures_a_day = 200
+//   blocking = ["inf.pnplockdown-missing"]
 //   dual_signing = true               # for Windows before 8: SHA-1, with the SHA-256 signature nested in it; may be left out
 #pragma once
 
@@ -22,6 +27,7 @@
 
 #include "appliance/embedding.hpp"
 #include "appliance/layout.hpp"
+#include "appliance/profile_rules.hpp"
 #include "crypto/attest/nv_map.hpp"
 #include "crypto/base/result.hpp"
 #include "crypto/certificate.hpp"
@@ -37,6 +43,7 @@ struct Profile {
   std::vector<wire::Operation> operations;
   std::vector<std::string> submitters;
   SignatureForm form;
+  ProfileRules rules;
 };
 
 // What decides how a request is signed, as one value: the profile's settings and the certificate chain. It is part of the

@@ -28,7 +28,7 @@ Result<void> expect_allowed(const Profile& profile, const std::string& submitter
       return fail(Errc::refused, fmt::format("profile \"{}\" does not allow the operation \"{}\"", profile.name,
                                              wire::operation_name(operation)));
   TRY(package::os_targets_from_names(request.os_targets));
-  return {};
+  return profile.rules.expect_request(request);
 }
 
 // The inbox holds exactly the manifest's files.

@@ -95,6 +95,7 @@ Result<void> RequestBook::apply(const AuditLine& line) {
       record.state = RequestState::waiting;
       record.inspection_digest = field(line, "inspection");
       record.signing_set = field(line, "signing-set");
+      record.signatures = base::whole_number(field(line, "signatures")).value_or(0);
       return {};
     case AuditEvent::approval_started:
       record.state = RequestState::in_approval;
@@ -119,7 +120,10 @@ Result<void> RequestBook::apply(const AuditLine& line) {
       record.state = RequestState::answered;
       record.receipt_digest = field(line, "receipt");
       return {};
-    default:   // refused, signed, failed PINs, readings: what they lead to is said by a line of its own
+    case AuditEvent::signed_:
+      record.signed_at = line.at;
+      return {};
+    default:   // refused, failed PINs, readings: what they lead to is said by a line of its own
       return {};
   }
 }
@@ -137,6 +141,13 @@ std::vector<const RequestRecord*> RequestBook::in_state(RequestState state) cons
     return a->received_at != b->received_at ? a->received_at < b->received_at : a->id < b->id;
   });
   return found;
+}
+
+std::uint64_t RequestBook::signatures_since(std::string_view profile, base::Time since) const {
+  std::uint64_t count = 0;
+  for (const auto& [id, record] : records_)
+    if (record.profile == profile && record.signed_at && *record.signed_at > since) count += record.signatures;
+  return count;
 }
 
 std::size_t RequestBook::unanswered() const {

@@ -44,6 +44,8 @@ struct RequestRecord {
   base::Time received_at{};
   std::string inspection_digest;   // hex
   std::string signing_set;         // the fingerprint that was found at inspection, hex
+  std::uint64_t signatures = 0;    // how many it asks for, as found at inspection
+  std::optional<base::Time> signed_at;
   std::vector<RecordedApproval> approvals;   // of the sitting that is going on, or that led to the signature
   std::optional<RecordedRejection> rejection;
   std::string receipt_digest;      // hex, once answered
@@ -58,6 +60,8 @@ class RequestBook {
   const RequestRecord* find(std::string_view id) const;
   std::vector<const RequestRecord*> in_state(RequestState state) const;   // oldest first
   std::size_t unanswered() const;
+  // Made under that profile after that time.
+  std::uint64_t signatures_since(std::string_view profile, base::Time since) const;
 
  private:
   std::map<std::string, RequestRecord, std::less<>> records_;

@@ -8,6 +8,7 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <initializer_list>
 #include <string>
 #include <string_view>
@@ -31,6 +32,14 @@ inline base::Result<std::string> text_at(const toml::table& table, std::string_v
   const auto value = table[key].value<std::string>();
   if (!value || value->empty()) return base::fail(base::Errc::malformed, fmt::format("{} needs {} = \"...\"", where, key));
   return *value;
+}
+
+inline base::Result<std::uint64_t> number_at(const toml::table& table, std::string_view where, std::string_view key, std::uint64_t least,
+                                             std::uint64_t most) {
+  const auto value = table[key].value_exact<std::int64_t>();
+  if (!value || *value < 0 || static_cast<std::uint64_t>(*value) < least || static_cast<std::uint64_t>(*value) > most)
+    return base::fail(base::Errc::malformed, fmt::format("{} needs {} = a whole number from {} to {}", where, key, least, most));
+  return static_cast<std::uint64_t>(*value);
 }
 
 inline base::Result<bool> flag_at(const toml::table& table, std::string_view where, std::string_view key) {

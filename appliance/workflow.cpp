@@ -52,6 +52,9 @@ Result<void> Workflow::inspect_one(const RequestRecord& record_before) {
   package::Inspection inspection = TRY(base::within("the inspector's answer", package::decode_inspection(answer)));
   if (inspection.has_errors())
     return refuse(id, "the inspection found errors", inspection.findings);
+  const Profile* const profile = TRY(settings_.configuration.profile(spooled.request.profile));
+  if (const Result<void> allowed = profile->rules.expect_findings(inspection.findings); !allowed)
+    return refuse(id, allowed.error().text(), inspection.findings);
   const std::string digest = TRY(save_inspection(spooled, answer));
   const Prepared prepared = TRY(prepare(id, std::move(inspection)));
   TRY(record(AuditEvent::inspected, id,
@@ -68,6 +71,7 @@ Result<Approval> Workflow::begin_approval(const std::string& id) {
   if (sitting_ != nullptr) return fail(Errc::unavailable, "another request is being approved; one at a time");
   const RequestRecord* const known = TRY(waiting_request(id));
   Prepared prepared = TRY(prepare_as_inspected(*known));
+  TRY(expect_rules(*known, prepared.rules, prepared.identity, prepared.plan.set().items.size()));
   custody_.notice_loss();   // the officers need not hear of a TPM that is back already
   auto sitting = Sitting::begin(custody_, std::move(prepared.spooled), std::move(prepared.key_class),
                                 std::move(prepared.plan), settings_.clock->steady() + kSittingTime);
@@ -122,6 +126,9 @@ Result<ConsoleAnswer> Workflow::enter_pin(const std::string& officer, base::Secr
 Result<void> Workflow::sign(const OnProgress& progress) {
   const std::string id = sitting_->id();
   const std::string fingerprint = sitting_->plan().set().fingerprint().hex();
+  const Profile* const profile = TRY(settings_.configuration.profile(sitting_->spooled().request.profile));
+  const crypto::SigningIdentity identity = TRY(sitting_->key_class().identity());
+  TRY(expect_rules(*book_.find(id), profile->rules, identity, sitting_->plan().set().items.size()));
   TRY(record(AuditEvent::signing, id, {{"signing-set", fingerprint}}));
   const std::filesystem::path folder = TRY(begin_response(settings_.layout, id));
   const std::vector<transparency::OutputFile> outputs =

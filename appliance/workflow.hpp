@@ -72,6 +72,7 @@ class Workflow {
     crypto::SigningIdentity identity;
     SigningPlan plan;
     SignatureForm form;
+    ProfileRules rules;
   };
 
   // The arrows (workflow.cpp).
@@ -97,6 +98,9 @@ class Workflow {
   base::Result<Prepared> prepare(const std::string& id, package::Inspection inspection) const;
   base::Result<Prepared> prepare_as_inspected(const RequestRecord& record) const;
   base::Result<void> prove_officer(const KeyClass& key_class, const std::string& name, base::SecretBytes pin);
+  // Of the profile, as far as time changes them: certificates, signatures a day.
+  base::Result<void> expect_rules(const RequestRecord& record, const ProfileRules& rules, const crypto::SigningIdentity& identity,
+                                  std::size_t signatures) const;
   base::Result<transparency::Receipt> receipt_of(const std::string& id);
   base::Result<void> describe_signing(transparency::Receipt& receipt, const Sitting& sitting,
                                       std::vector<transparency::OutputFile> outputs) const;

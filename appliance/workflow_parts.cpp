@@ -235,7 +235,13 @@ Result<Workflow::Prepared> Workflow::prepare(const std::string& id, package::Ins
   SigningPlan plan =
       TRY(SigningPlan::make(spooled, inspection, key_class, identity,
                                          profile_digest(*profile, identity.chain()), profile->form));
-  return Prepared{std::move(spooled), std::move(inspection), std::move(key_class), std::move(identity), std::move(plan), profile->form};
+  return Prepared{std::move(spooled), std::move(inspection), std::move(key_class), std::move(identity), std::move(plan), profile->form, profile->rules};
+}
+
+Result<void> Workflow::expect_rules(const RequestRecord& record, const ProfileRules& rules, const crypto::SigningIdentity& identity,
+                                    std::size_t signatures) const {
+  TRY(rules.expect_certificates(identity, log_.now()));
+  return rules.expect_room(book_.signatures_since(record.profile, log_.now() - std::chrono::hours(24)), signatures);
 }
 
 Result<Workflow::Prepared> Workflow::prepare_as_inspected(const RequestRecord& record) const {

@@ -70,6 +70,16 @@ std::optional<ParsedCatalog> judge_catalog(base::ByteView bytes, const std::vect
   return ParsedCatalog{file.path, std::move(*catalog), !has_errors(file.findings)};
 }
 
+// A driver whose header was damaged must not pass for an ordinary file.
+Result<bool> claims_to_be_image(std::string_view path, const base::ByteSource& source) {
+  const std::string name = base::lower_ascii(path);
+  for (const std::string_view ending : {".sys", ".exe", ".dll", ".efi", ".drv", ".ocx", ".scr", ".cpl", ".mui"})
+    if (name.ends_with(ending)) return true;
+  if (source.size() < 2) return false;
+  const base::Bytes magic = TRY(base::read_region(source, 0, 2, 2));
+  return base::as_text(magic) == "MZ";
+}
+
 Result<void> judge_file(const base::ByteSource& source, const std::vector<crypto::Certificate>& roots, base::Time time,
                         package::Policy policy, FileVerdict& file, std::vector<ParsedCatalog>& catalogs) {
   if (is_catalog_name(file.path)) {
@@ -82,6 +92,12 @@ Result<void> judge_file(const base::ByteSource& source, const std::vector<crypto
   if (!is_pe) {
     // An unsigned cabinet is a file like any other. One that is signed, or whose structure does not hold, is judged.
     const bool is_cab = TRY(formats::looks_like_cab(source));
+    const bool claims_image = TRY(claims_to_be_image(file.path, source));
+    if (!is_cab && claims_image) {
+      file.kind = FileKind::pe;
+      file.is_broken_image = true;
+      take_verdict(package::verify_pe(source, roots, time, policy), file);
+    }
     if (!is_cab) return {};
     file.kind = FileKind::cabinet;
     const auto cab = formats::CabFile::parse(source);
@@ -186,6 +202,20 @@ void expect_installed_files_covered(const package::DriverPackage& driver, const 
   }
 }
 
+}  // namespace
+
+void judge_by_itself(PackageVerdict& verdict) {
+  for (FileVerdict& file : verdict.files) {
+    const bool can_hold_one = file.kind == FileKind::pe || file.kind == FileKind::catalog || file.signatures > 0;
+    if (can_hold_one || !file.vouched_by.empty() || has_errors(file.findings)) continue;
+    add_finding(file, "file.not-signed", Severity::error,
+                file.kind == FileKind::cabinet ? "the cabinet has no signature" : "neither an image, nor a cabinet, nor a catalog: it cannot hold a signature",
+                "sign it, or give the catalog that lists it with --catalog");
+  }
+}
+
+namespace {
+
 bool vouches_for(const ParsedCatalog& catalog, const FileVerdict& file) {
   return std::find(file.vouched_by.begin(), file.vouched_by.end(), catalog.path) != file.vouched_by.end();
 }
@@ -198,9 +228,10 @@ void weigh_by_catalogs(FileVerdict& file, const std::vector<ParsedCatalog>& cata
   if (vouching == catalogs.end()) return;
   for (Finding& finding : file.findings) {
     const bool is_unsigned = finding.id == "pe.not-signed" && finding.severity == Severity::error;
-    if (!is_unsigned && !(file.is_kernel_image && !file.is_boot_start && package::is_kernel_refusal(finding))) continue;
+    const bool is_flat = finding.id == "pe.not-readable" && file.is_broken_image;   // listed byte for byte, as DOS programs are
+    if (!is_unsigned && !is_flat && !(file.is_kernel_image && !file.is_boot_start && package::is_kernel_refusal(finding))) continue;
     finding.severity = Severity::note;
-    finding.cause = is_unsigned ? fmt::format("no signature of its own; {} vouches for it", vouching->path)
+    finding.cause = is_unsigned || is_flat ? fmt::format("no signature of its own; {} vouches for it", vouching->path)
                                 : fmt::format("{} vouches for it; of its own signature: {}", vouching->path, finding.cause);
     finding.remedy = "none needed";
   }

@@ -26,6 +26,7 @@ struct FileVerdict {
   std::optional<crypto::Digest> approved_digest;   // what that key signed, when the signature is good
   std::vector<package::Verdict::GoodSignature> good_signatures;
   std::vector<std::string> vouched_by;      // paths of the catalogs that have this file as a member
+  bool is_broken_image = false;             // it has an image's name or mark, and no PE header
   bool is_kernel_image = false;             // a PE that the kernel loads
   bool is_boot_start = false;               // loaded by the boot loader, which looks for no catalogs (Policy::kernel only)
   std::size_t signatures = 0;               // of its own
@@ -56,5 +57,7 @@ struct NamedCatalog {
 base::Result<PackageVerdict> verify_package(const PackageFolder& folder, const NamedCatalog* extra_catalog,
                                             const std::vector<crypto::Certificate>& roots, base::Time time,
                                       package::Policy policy = package::Policy::authenticode);
+// For files that were named one by one: one without any signature is an error, unless a catalog lists it.
+void judge_by_itself(PackageVerdict& verdict);
 
 }  // namespace host_tool

@@ -151,9 +151,10 @@ Result<Exit> verify(const VerifyOptions& options, base::Time now) {
   bool is_valid = true;
   for (const std::string& path : options.paths) {
     std::error_code ignored;
-    const PackageFolder folder =
-        TRY(std::filesystem::is_directory(path, ignored) ? PackageFolder::open(path) : PackageFolder::of_file(path));
+    const bool is_folder = std::filesystem::is_directory(path, ignored);
+    const PackageFolder folder = TRY(is_folder ? PackageFolder::open(path) : PackageFolder::of_file(path));
     PackageVerdict verdict = TRY(verify_package(folder, catalog ? &*catalog : nullptr, trust.roots, time, policy));
+    if (!is_folder) judge_by_itself(verdict);
     reports.push_back({path, std::move(verdict)});
     if (receipt.receipt) TRY(compare_outputs(*receipt.receipt, folder, reports.back().package, receipt.findings));
     is_valid = is_valid && reports.back().package.valid();

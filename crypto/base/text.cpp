@@ -316,4 +316,12 @@ Result<Time> time_from_argument(std::string_view text) {
   return Time(std::chrono::seconds(seconds));
 }
 
+std::optional<std::uint64_t> whole_number(std::string_view text) {
+  std::uint64_t number = 0;
+  const char* const last = text.data() + text.size();
+  const auto [end, error] = std::from_chars(text.data(), last, number);
+  const bool is_number = !text.empty() && error == std::errc{} && end == last && (text == "0" || text.front() != '0');
+  return is_number ? std::optional(number) : std::nullopt;
+}
+
 }  // namespace base

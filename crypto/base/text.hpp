@@ -18,6 +18,9 @@ Result<Bytes> from_hex(std::string_view text);   // both cases; Errc::malformed 
 std::string base64(ByteView bytes);      // RFC 4648 section 4, padded
 Result<Bytes> from_base64(std::string_view text);   // canonical only: padding required, no white space, no stray bits
 
+// Digits and nothing else, no leading zero; none when it is not such a number or does not fit.
+std::optional<std::uint64_t> whole_number(std::string_view text);
+
 // Untrusted text as it may be shown: control characters, bidirectional overrides, and bytes that are not UTF-8
 // become \x.. or \u.... escapes, so that nobody sees other than what is there.
 std::string printable(std::string_view text);

@@ -3,8 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
-#include <memory>
 
 namespace transparency {
 
@@ -18,10 +16,7 @@ namespace {
 std::uint64_t count_in(const AuditLine& line) {
   const auto field = line.data.find(std::string(kAnchorField));
   if (field == line.data.end()) return 0;
-  std::uint64_t count = 0;
-  const char* const last = std::to_address(field->second.end());
-  const auto [end, error] = std::from_chars(field->second.data(), last, count);
-  return error == std::errc{} && end == last ? count : 0;
+  return base::whole_number(field->second).value_or(0);
 }
 
 bool is_zero(const crypto::Digest& digest) {

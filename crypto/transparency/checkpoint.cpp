@@ -3,8 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
-#include <memory>
 
 #include "crypto/base/text.hpp"
 #include "crypto/transparency/merkle_tree.hpp"
@@ -45,12 +43,8 @@ Result<std::string_view> take_line(std::string_view& text, std::string_view what
 }
 
 Result<std::uint64_t> decimal(std::string_view text, std::string_view what) {
-  std::uint64_t number = 0;
-  const char* const last = std::to_address(text.end());
-  const auto [end, error] = std::from_chars(text.data(), last, number);
-  const bool is_number = !text.empty() && error == std::errc{} && end == last && (text == "0" || text.front() != '0');
-  if (!is_number) return fail(Errc::malformed, fmt::format("{}: \"{}\" is not a number", what, base::printable(text.substr(0, 40))));
-  return number;
+  if (const auto number = base::whole_number(text)) return *number;
+  return fail(Errc::malformed, fmt::format("{}: \"{}\" is not a number", what, base::printable(text.substr(0, 40))));
 }
 
 Result<Digest> hash_of_line(std::string_view line) {

@@ -4,7 +4,7 @@ import pathlib
 import re
 import sys
 
-KINDS = r"(?:pe|cab|catalog|signature|chain|timestamp|uefi|kernel|receipt)"
+KINDS = r"(?:pe|cab|file|catalog|signature|chain|timestamp|uefi|kernel|receipt)"
 IN_CODE = re.compile(rf'"({KINDS}\.[a-z0-9]+(?:-[a-z0-9]+)*)"')
 IN_DOCS = re.compile(rf"`({KINDS}\.[a-z0-9]+(?:-[a-z0-9]+)*)`")
 SOURCES = ("crypto/package/verification.cpp", "crypto/package/signature_verdict.cpp", "crypto/package/cab_verification.cpp",

@@ -165,6 +165,38 @@ TEST_F(Verify, RefusesALogProofByAnotherKeyThanTheReceipts) {
   expect_receipt_finding("receipt.log-proof");
 }
 
+// The rows of docs/verification.md that no reader of PE takes for an image, through the command: damaged drivers are not files.
+TEST_F(Verify, ADriverWhoseHeaderWasDamagedIsNoOrdinaryFile) {
+  const base::Bytes driver = vendor_.sign_pe(read_file(fs::path(COLDSEAL_SAMPLE_DIR) / "coldsample.sys"));
+  const auto verify_one = [&](const char* const name, const base::Bytes& bytes, const Command& more = {}) {
+    write_file(folder_ / name, bytes);
+    Command command = {program("coldseal"), "verify", folder_ / name, "--trust", folder_ / "trust", "--at", "2026-06-01T00:00:00Z"};
+    command.insert(command.end(), more.begin(), more.end());
+    return run(command);
+  };
+  EXPECT_EQ(verify_one("good.sys", driver).status, 0);
+  const auto damaged = [&](std::size_t at, base::Bytes by) {
+    base::Bytes bytes = driver;
+    std::copy(by.begin(), by.end(), bytes.begin() + static_cast<std::ptrdiff_t>(at));
+    return bytes;
+  };
+  for (const base::Bytes& bytes : {damaged(0, {'X'}), damaged(0x3C, {0xF0, 0xFF, 0xFF, 0xFF}), damaged(0x3C, {0xFC, 0xFF, 0xFF, 0x7F}),
+                                   damaged(driver.at(0x3C), {'N', 'E'}), base::Bytes{'M', 'Z'}, base::Bytes{}})
+    for (const Command& policy : {Command{}, Command{"--policy", "kernel"}}) {
+      const Finished outcome = verify_one("bad.sys", bytes, policy);
+      EXPECT_EQ(outcome.status, 1) << outcome.output;
+      EXPECT_NE(outcome.output.find("pe.not-readable"), std::string::npos) << outcome.output;
+    }
+  EXPECT_NE(verify_one("renamed.bin", damaged(0x3C, {0xF0, 0xFF, 0xFF, 0xFF})).output.find("pe.not-readable"), std::string::npos);
+  // What can hold no signature is not valid for want of one, when it is asked about by itself.
+  const Finished text = verify_one("read.me", {'h', 'i'});
+  EXPECT_EQ(text.status, 1);
+  EXPECT_NE(text.output.find("file.not-signed"), std::string::npos) << text.output;
+  const Finished listed = run({program("coldseal"), "verify", files() / "driver.inf", "--catalog", files() / "driver.cat", "--trust", folder_ / "trust",
+                               "--at", "2026-06-01T00:00:00Z"});
+  EXPECT_EQ(listed.status, 0) << listed.output;
+}
+
 TEST_F(Verify, RefusesAChangedImageAndAChangedCatalogMember) {
   change_a_byte(files() / "program.exe", 0x40);
   EXPECT_EQ(verify().status, 1);

@@ -62,6 +62,26 @@ TEST(ConfigurationText, TakesADescriptionAndAUrlForSignatures) {
   expect_refused(with("submitters", "description = \"" + std::string(5000, 'x') + "\"\nsubmitters"), "at most 4096 bytes");
 }
 
+TEST(ConfigurationText, TakesRulesAndEachOfThemChangesWhatOfficersApprove) {
+  const auto plain = Configuration::parse(kConfigurationText);
+  for (const char* const rule : {"os = [\"10_X64\"]", "request_mib = 512", "certificate_days = 30", "signatures_a_day = 200",
+                                 "blocking = [\"inf.pnplockdown-missing\"]"}) {
+    const auto read = Configuration::parse(with("submitters", fmt::format("{}\nsubmitters", rule)));
+    ASSERT_TRUE(read) << read.error().text();
+    EXPECT_NE(profile_digest(read->profiles.at(0), {}), profile_digest(plain->profiles.at(0), {})) << rule;
+  }
+  const auto refuse = [](const std::string& rule, const std::string& words) { expect_refused(with("submitters", rule + "\nsubmitters"), words); };
+  refuse("os = [\"10_X46\"]", "10_X64");
+  refuse("os = []", "needs os");
+  refuse("request_mib = 0", "needs request_mib = a whole number from 1 to 16384");
+  refuse("request_mib = 16385", "from 1 to 16384");
+  refuse("request_mib = -1", "from 1 to 16384");
+  refuse("request_mib = 1.5", "needs request_mib");
+  refuse("certificate_days = \"30\"", "needs certificate_days");
+  refuse("signatures_a_day = 0", "needs signatures_a_day");
+  refuse("blocking = [\"PnpLockdown\"]", "is not the id of a finding");
+}
+
 TEST(ConfigurationText, DualSigningIsOffUnlessAskedForAndOfficersApproveIt) {
   const auto plain = Configuration::parse(kConfigurationText);
   EXPECT_EQ(plain->profiles.at(0).form.sha1, crypto::Sha1::refused);

@@ -1,0 +1,53 @@
+#include "appliance/profile_rules.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "crypto/base/text.hpp"
+
+namespace appliance {
+
+using base::Errc;
+using base::fail;
+using base::Result;
+
+namespace {
+
+bool is_in(const std::vector<std::string>& list, const std::string& wanted) { return std::find(list.begin(), list.end(), wanted) != list.end(); }
+
+}  // namespace
+
+Result<void> ProfileRules::expect_request(const wire::Request& request) const {
+  if (!os.empty())
+    for (const std::string& target : request.os_targets)
+      if (!is_in(os, target)) return fail(Errc::refused, fmt::format("the profile does not allow the system {}", base::printable(target)));
+  std::uint64_t bytes = 0;
+  for (const wire::FileEntry& file : request.files) bytes += file.size;
+  if (bytes > request_bytes)
+    return fail(Errc::refused, fmt::format("files of {} bytes together, the profile allows {}", bytes, request_bytes));
+  return {};
+}
+
+Result<void> ProfileRules::expect_findings(const std::vector<package::Finding>& findings) const {
+  for (const package::Finding& finding : findings)
+    if (is_in(blocking, finding.id))
+      return fail(Errc::refused, fmt::format("the profile refuses packages with the finding {}: {}", finding.id, base::printable(finding.cause)));
+  return {};
+}
+
+Result<void> ProfileRules::expect_certificates(const crypto::SigningIdentity& identity, base::Time now) const {
+  TRY(identity.expect_valid_at(now));
+  if (const auto later = identity.expect_valid_at(now + std::chrono::hours(24) * certificate_days); !later)
+    return fail(Errc::unavailable, fmt::format("the profile wants a certificate that is valid for {} days more: {}; install the next one with "
+                                               "coldseal-admin certificate", certificate_days, later.error().text()));
+  return {};
+}
+
+Result<void> ProfileRules::expect_room(std::uint64_t made_in_a_day, std::uint64_t wanted) const {
+  if (signatures_a_day == 0 || made_in_a_day + wanted <= signatures_a_day) return {};
+  return fail(Errc::unavailable, fmt::format("the profile allows {} signatures in 24 hours; {} were made and this request wants {}: wait, or split the "
+                                             "request", signatures_a_day, made_in_a_day, wanted));
+}
+
+}  // namespace appliance
