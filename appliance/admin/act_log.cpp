@@ -8,9 +8,18 @@ namespace appliance {
 
 using base::Result;
 
-Result<void> log_act(const AdminDesk& desk, transparency::AuditEvent event, const std::map<std::string, std::string>& data) {
+Result<void> log_provisionally(const AdminDesk& desk, transparency::AuditEvent event, const std::map<std::string, std::string>& data) {
   AnchoredLog::Opened opened = TRY(AnchoredLog::open(desk.layout.audit_log(), desk.clock));
-  tpm::AuditAnchor anchor = TRY(desk.custody.anchor());
+  TRY(opened.log.append(event, "", data));
+  return {};
+}
+
+Result<void> log_act(const AdminDesk& desk, transparency::AuditEvent event, const std::map<std::string, std::string>& data,
+                     tpm::FirmwareGate* gate) {
+  AnchoredLog::Opened opened = TRY(AnchoredLog::open(desk.layout.audit_log(), desk.clock));
+  tpm::Device* const device = TRY(desk.custody.device());
+  if (gate == nullptr) gate = TRY(desk.custody.gate());
+  tpm::AuditAnchor anchor(*device, *gate);
   TRY(opened.log.check(anchor));
   const AnchoredLog::Anchored written = TRY(opened.log.append_anchored(anchor, event, "", data));
   return written.anchored;

@@ -26,6 +26,15 @@ using base::printable;
 using base::Result;
 using transparency::AuditEvent;
 
+Result<void> show_box(const AdminDesk& desk) {
+  const std::string words = TRY(desk.custody.words());
+  const bool development = desk.custody.mode() == attest::Mode::development;
+  desk.terminal.show(fmt::format("{} mode{}, {} TPM", attest::mode_name(desk.custody.mode()), development ? " (not for release keys)" : "",
+                                 desk.custody.kind()));
+  desk.terminal.show("this box says: " + words + "   (other words: type no PIN)");
+  return {};
+}
+
 namespace {
 
 Bytes armed() { return base::ByteWriter().u32be(0).u32be(tpm::kPinTries).bytes(); }
@@ -38,8 +47,7 @@ class Act {  // one act: approved, logged, then carried out command by command
     Result<tpm::Administration> loaded = desk.custody.administration();
     if (!loaded) return tl::unexpected<base::Error>(loaded.error());
     Act act(desk, std::move(*loaded));
-    std::string words = TRY(desk.custody.words());
-    desk.terminal.show("this box says: " + words + "   (other words: type no PIN)");
+    TRY(show_box(desk));
     desk.terminal.show(fmt::format("{}. The administrators approve:", what));
     std::vector<OwnerCommand> all = commands;
     all.insert(all.end(), may_need.begin(), may_need.end());
@@ -240,8 +248,7 @@ Result<void> change_own_pin(const AdminDesk& desk, const std::optional<std::stri
   tpm::Device* const device = TRY(desk.custody.device());
   const RosterInForce roster = TRY(roster_of(desk, key_class));
   const tpm::Officer person = TRY(person_on(roster.quorum, name));
-  const std::string words = TRY(desk.custody.words());
-  desk.terminal.show("this box says: " + words + "   (other words: type no PIN)");
+  TRY(show_box(desk));
   const base::SecretBytes old_pin = TRY(ask_pin(person.name, desk.terminal));
   const base::SecretBytes pin = TRY(new_pin(person.name, desk.terminal));
   if (const Result<void> proved = tpm::prove_officer(*device, person, old_pin); !proved) {
@@ -323,8 +330,7 @@ Result<void> rebaseline(const AdminDesk& desk) {
       attest::baseline_index(), tpm::baseline_bytes(accepted),
       fmt::format("the log of {} lines, head {}, at the TPM's count {}", opened.log.lines(), accepted.head.hex().substr(0, 16), accepted.count));
   tpm::Administration administration = TRY(desk.custody.administration());
-  const std::string words = TRY(desk.custody.words());
-  desk.terminal.show("this box says: " + words + "   (other words: type no PIN)");
+  TRY(show_box(desk));
   desk.terminal.show("the administrators accept: " + write.purpose);
   const std::vector<OwnerCommand> commands = {write};
   const std::vector<tpm::Approval> approvals =
@@ -370,9 +376,18 @@ Result<void> approve_firmware(const AdminDesk& desk, const std::string& file) {
   tpm::FirmwareApproval approval = TRY(read_firmware_approval(file));
   tpm::Device* const device = TRY(desk.custody.device());
   attest::FirmwareMap map = TRY(load_firmware_map(desk.layout));
-  const tpm::FirmwareGate gate = TRY(tpm::FirmwareGate::load(*device, std::move(map), approval));
+  tpm::FirmwareGate gate = TRY(tpm::FirmwareGate::load(*device, std::move(map), approval));
   // Approved firmware that does not run here yet may be brought in before it is started.
   const Result<void> opens = gate.test();
+  const std::map<std::string, std::string> data = {{"what", fmt::format("firmware version {} is approved by a vendor", approval.version)},
+                                                   {"policy", approval.policy.hex()}};
+  tpm::FirmwareGate* const until_now = TRY(desk.custody.gate());
+  if (opens)   // one of the two must open, or the anchor cannot be written
+    TRY(log_act(desk, AuditEvent::administration, data, &gate));
+  else if (until_now->test())
+    TRY(log_act(desk, AuditEvent::administration, data, until_now));
+  else
+    TRY(log_provisionally(desk, AuditEvent::administration, data));
   TRY(save_firmware_approval(desk.layout, approval));
   desk.terminal.show(fmt::format("firmware version {} is approved: {}", approval.version, base::fingerprint_words(approval.policy.bytes())));
   desk.terminal.show(opens ? "it is what runs now: the gate opens" : "it is not what runs now: " + printable(opens.error().text()));

@@ -19,6 +19,9 @@ struct AdminDesk {   // all must outlive the call
   const Clock& clock;
 };
 
+// What stands before every PIN: the mode, what kind of TPM, and the two words that only this box can show.
+base::Result<void> show_box(const AdminDesk& desk);
+
 // Who may approve with a key class, or (without one) who the administrators are. A person who is added under a name that is
 // removed gets a new index and a new PIN: that is how a forgotten PIN is replaced.
 struct RosterChange {

@@ -44,8 +44,7 @@ Result<void> request_certificate(const AdminDesk& desk, const std::string& name,
   tpm::QuorumKey key = TRY(custody.load(key_class));
   terminal.show(fmt::format("certificate request for {}: {}", name, base::fingerprint_words(request.digest().bytes())));
   terminal.show(fmt::format("SHA-256 {}", request.digest().hex()));
-  const std::string words = TRY(custody.words());
-  terminal.show("this box says: " + words + "   (other words: type no PIN)");
+  TRY(show_box(desk));
   const crypto::Digest digests[] = {request.digest()};
   const std::vector<tpm::Approval> approvals =
       TRY(collect_approvals(key_class.quorum.m, "officer", terminal,

@@ -13,10 +13,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const TestOfficer kAda = ApplianceRig::officers()[0];
-const TestOfficer kBen = ApplianceRig::officers()[1];
-const TestOfficer kCay = ApplianceRig::officers()[2];
-const TestOfficer kDan{"dan", "662607"};
+const TestOfficer kOfficerAda = ApplianceRig::officers()[0];
+const TestOfficer kOfficerBen = ApplianceRig::officers()[1];
+const TestOfficer kOfficerCay = ApplianceRig::officers()[2];
+const TestOfficer kOfficerDan{"dan", "662607"};
 
 class AdministratorActs : public testing::Test {
  protected:
@@ -61,14 +61,14 @@ class AdministratorActs : public testing::Test {
 };
 
 TEST_F(AdministratorActs, AnOfficerWhoWasAddedSignsAndOneWhoWasRemovedIsOutAtOnce) {
-  rig_.administer({"officer", "add", "dan", "--key-class", "release"}, two, chooses(kDan));
-  EXPECT_TRUE(signs({kDan, kAda}));
+  rig_.administer({"officer", "add", "dan", "--key-class", "release"}, two, chooses(kOfficerDan));
+  EXPECT_TRUE(signs({kOfficerDan, kOfficerAda}));
   // Ben's approval is worth something until the moment he is removed, and nothing after.
-  EXPECT_TRUE(signs({kBen, kCay}));
+  EXPECT_TRUE(signs({kOfficerBen, kOfficerCay}));
   rig_.administer({"officer", "remove", "ben", "--key-class", "release"}, two);
   EXPECT_EQ(status().find("ben"), std::string::npos);
-  EXPECT_FALSE(signs({kBen, kAda}));
-  EXPECT_TRUE(signs({kCay, kDan}));
+  EXPECT_FALSE(signs({kOfficerBen, kOfficerAda}));
+  EXPECT_TRUE(signs({kOfficerCay, kOfficerDan}));
   EXPECT_EQ(count("administration"), 2);
   const Finished again = admin({"officer", "remove", "ben", "--key-class", "release"});
   EXPECT_EQ(again.status, 2) << again.output;
@@ -76,9 +76,9 @@ TEST_F(AdministratorActs, AnOfficerWhoWasAddedSignsAndOneWhoWasRemovedIsOutAtOnc
 }
 
 TEST_F(AdministratorActs, AQuorumIsChangedAndNeverToOneThatCannotBe) {
-  rig_.administer({"officer", "add", "dan", "--key-class", "release", "--quorum", "3"}, two, chooses(kDan));
-  EXPECT_FALSE(signs({kAda, kBen}));
-  EXPECT_TRUE(signs({kAda, kBen, kDan}));
+  rig_.administer({"officer", "add", "dan", "--key-class", "release", "--quorum", "3"}, two, chooses(kOfficerDan));
+  EXPECT_FALSE(signs({kOfficerAda, kOfficerBen}));
+  EXPECT_TRUE(signs({kOfficerAda, kOfficerBen, kOfficerDan}));
   const Finished refused = admin({"officer", "remove", "dan", "--key-class", "release", "--quorum", "4"});
   EXPECT_NE(refused.status, 0);
   EXPECT_NE(refused.output.find("a quorum of 4 of 3"), std::string::npos) << refused.output;
@@ -86,7 +86,7 @@ TEST_F(AdministratorActs, AQuorumIsChangedAndNeverToOneThatCannotBe) {
 
 TEST_F(AdministratorActs, OneAdministratorAloneOrAStrangerChangesNothing) {
   const std::string before = status();
-  for (const std::vector<TestOfficer>& who : {std::vector<TestOfficer>{two[0]}, {two[0], kAda}}) {
+  for (const std::vector<TestOfficer>& who : {std::vector<TestOfficer>{two[0]}, {two[0], kOfficerAda}}) {
     AtTerminal terminal(words({"officer", "remove", "ben", "--key-class", "release"}));
     ApplianceRig::approve_as(terminal, "administrator (", who);
     terminal.expect("administrator (1 more needed");
@@ -115,13 +115,14 @@ TEST_F(AdministratorActs, AnAdministratorIsAddedReplacedAndRemoved) {
   rig_.administer({"administrator", "remove", "vic"}, {yan, ApplianceRig::administrators()[1]});
   const std::string after = status();
   EXPECT_NE(after.find("administrators 2 of 3"), std::string::npos) << after;
-  EXPECT_TRUE(signs({kAda, kBen}));   // officers notice nothing
+  EXPECT_TRUE(signs({kOfficerAda, kOfficerBen}));   // officers notice nothing
 }
 
 TEST_F(AdministratorActs, EveryoneChangesTheOwnPinWithoutAnAdministrator) {
-  for (const auto& [group, person] : {std::pair<Command, TestOfficer>{{"officer", "pin", "ada", "--key-class", "release"}, kAda},
+  for (const auto& [group, person] : {std::pair<Command, TestOfficer>{{"officer", "pin", "ada", "--key-class", "release"}, kOfficerAda},
                                       {{"administrator", "pin", "uma"}, ApplianceRig::administrators()[0]}}) {
     AtTerminal wrong(words(group));
+    wrong.expect("development mode (not for release keys), software TPM");
     wrong.expect("this box says: ");
     wrong.expect("PIN of " + person.name);
     wrong.type("999999");
@@ -134,8 +135,8 @@ TEST_F(AdministratorActs, EveryoneChangesTheOwnPinWithoutAnAdministrator) {
     chooses({person.name, "987654"})(right);
     EXPECT_EQ(right.wait(), 0) << right.screen();
   }
-  EXPECT_FALSE(signs({kAda, kBen}));
-  EXPECT_TRUE(signs({{"ada", "987654"}, kBen}));
+  EXPECT_FALSE(signs({kOfficerAda, kOfficerBen}));
+  EXPECT_TRUE(signs({{"ada", "987654"}, kOfficerBen}));
   rig_.administer({"unlock", "ada", "--key-class", "release"}, {{"uma", "987654"}, two[0]});
 }
 
@@ -143,16 +144,16 @@ TEST_F(AdministratorActs, ABlockedOfficerIsUnlockedAndAForgottenPinReplaced) {
   rig_.start_daemon();
   const std::string id = waiting_request();
   for (int i = 0; i < 5; ++i) EXPECT_FALSE(rig_.try_to_approve(id, {{"ada", "999999"}}));
-  EXPECT_FALSE(rig_.try_to_approve(id, {kAda}));
+  EXPECT_FALSE(rig_.try_to_approve(id, {kOfficerAda}));
   rig_.stop_daemon();
   EXPECT_EQ(count("approval-failed"), 6);   // each was logged before it was answered
   EXPECT_NE(status().find("blocked, administrators must unlock"), std::string::npos);
   rig_.administer({"officer", "unlock", "ada", "--key-class", "release"}, two);
-  EXPECT_TRUE(signs({kAda, kBen}));
+  EXPECT_TRUE(signs({kOfficerAda, kOfficerBen}));
   // The same name twice: a new index and a new PIN.
   rig_.administer({"officer", "replace", "ada", "ada", "--key-class", "release"}, two, chooses({"ada", "110011"}));
-  EXPECT_FALSE(signs({kAda, kBen}));
-  EXPECT_TRUE(signs({{"ada", "110011"}, kBen}));
+  EXPECT_FALSE(signs({kOfficerAda, kOfficerBen}));
+  EXPECT_TRUE(signs({{"ada", "110011"}, kOfficerBen}));
 }
 
 TEST_F(AdministratorActs, ABlockedAdministratorIsUnlockedByTheOthers) {
@@ -180,14 +181,14 @@ TEST_F(AdministratorActs, TheClockGoesForwardOnlyTogetherAndIsLogged) {
   rig_.administer({"clock"}, two);
   EXPECT_GT(clock(), before + 1'000'000'000'000ULL / 2);   // milliseconds since 1970
   EXPECT_EQ(count("time-changed"), 1);
-  EXPECT_TRUE(signs({kAda, kBen}));
+  EXPECT_TRUE(signs({kOfficerAda, kOfficerBen}));
 }
 
 TEST_F(AdministratorActs, ARaisedFloorStopsOlderFirmwareForEver) {
   rig_.approve_firmware(4, folder_ / "four.toml");
   run_well(words({"firmware", "approve", folder_ / "four.toml"}));
   rig_.administer({"floor", "4"}, two);
-  EXPECT_TRUE(signs({kAda, kBen}));
+  EXPECT_TRUE(signs({kOfficerAda, kOfficerBen}));
   // The approval of version 1 that the ceremony used is in the vendor's hands for ever; it opens nothing any more.
   const Finished older = admin({"firmware", "approve", folder_ / "rig/ceremony/approval.toml"});
   EXPECT_EQ(older.status, 0) << older.output;
@@ -196,7 +197,7 @@ TEST_F(AdministratorActs, ARaisedFloorStopsOlderFirmwareForEver) {
   EXPECT_EQ(stopped.status, 1) << stopped.output;
   EXPECT_NE(stopped.output.find("firmware is older than the floor"), std::string::npos) << stopped.output;
   run_well(words({"firmware", "approve", folder_ / "four.toml"}));
-  EXPECT_TRUE(signs({kAda, kCay}));
+  EXPECT_TRUE(signs({kOfficerAda, kOfficerCay}));
 }
 
 TEST_F(AdministratorActs, AChangedConfigurationIsUsedWhenAdministratorsApprovedItAndNotBefore) {
@@ -205,7 +206,7 @@ TEST_F(AdministratorActs, AChangedConfigurationIsUsedWhenAdministratorsApprovedI
   write_text(file, original + "\n[[profile]]\nname = \"second\"\nkey_class = \"release\"\noperations = [\"embed\"]\nsubmitters = [\"build-1\"]\n");
   EXPECT_EQ(run({program("coldseald"), "--root", rig_.root()}).status, 1);
   rig_.administer({"configuration", "approve"}, two);
-  EXPECT_TRUE(signs({kAda, kBen}));
+  EXPECT_TRUE(signs({kOfficerAda, kOfficerBen}));
   write_text(file, original);   // the older one is as much a change
   EXPECT_EQ(run({program("coldseald"), "--root", rig_.root()}).status, 1);
 }

@@ -273,9 +273,11 @@ int ApplianceRig::answer_ceremony(std::string& screen) const {
     prompts.push_back(person.name + ": the same PIN again");
   }
   const std::vector<std::string> answers = {"yes", "ben", "cay", officers()[1].pin, officers()[2].pin};
-  for (std::size_t which = terminal.expect_any(prompts); which < prompts.size(); which = terminal.expect_any(prompts))
+  // A software TPM on a busy machine looks for its RSA primes for minutes now and then.
+  constexpr std::chrono::seconds kPatience{600};
+  for (std::size_t which = terminal.expect_any(prompts, kPatience); which < prompts.size(); which = terminal.expect_any(prompts, kPatience))
     terminal.type(which < answers.size() ? answers[which] : everybody[(which - answers.size()) / 2].pin);
-  const int status = terminal.wait();
+  const int status = terminal.wait(kPatience);
   screen = terminal.screen();
   return status;
 }
