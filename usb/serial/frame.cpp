@@ -19,16 +19,21 @@ constexpr std::uint8_t kDelimiter = 0;
 // COBS adds one byte for every 254 and one at the start.
 constexpr std::size_t kStuffedBytes = base::limits::kFrameBytes + base::limits::kFrameBytes / 254 + 2;
 
-constexpr std::array<std::uint32_t, 256> crc_table() {
-  std::array<std::uint32_t, 256> table{};
+// Table n gives what a byte does to the check when n more bytes follow it ("slicing by eight").
+using CrcTables = std::array<std::array<std::uint32_t, 256>, 8>;
+constexpr CrcTables crc_tables() {
+  CrcTables tables{};
   for (std::uint32_t byte = 0; byte < 256; ++byte) {
     std::uint32_t value = byte;
     for (int bit = 0; bit < 8; ++bit) value = (value >> 1) ^ ((value & 1U) != 0 ? 0x82F63B78U : 0U);
-    table[byte] = value;
+    tables[0][byte] = value;
   }
-  return table;
+  for (std::size_t n = 1; n < tables.size(); ++n)
+    for (std::size_t byte = 0; byte < 256; ++byte)
+      tables[n][byte] = (tables[n - 1][byte] >> 8) ^ tables[0][tables[n - 1][byte] & 0xFFU];
+  return tables;
 }
-constexpr std::array<std::uint32_t, 256> kCrcTable = crc_table();
+constexpr CrcTables kCrcTables = crc_tables();
 
 // Consistent Overhead Byte Stuffing (Cheshire and Baker, 1999): no 00 in the result, which follows the delimiter in `out`.
 void stuff(ByteView bytes, Bytes& out) {
@@ -66,19 +71,18 @@ bool is_known(std::uint8_t type) {
 
 Result<Frame> frame_from(ByteView stuffed) {
   const Bytes bytes = TRY(unstuffed(stuffed));
+  if (bytes.size() < kFrameHeaderBytes + kFrameCheckBytes || bytes.size() > base::limits::kFrameBytes)
+    return base::fail(base::Errc::malformed, "a piece of another length than frames have");
   base::ByteReader reader(bytes);
-  const std::uint8_t version = TRY(reader.u8());
-  const std::uint8_t type = TRY(reader.u8());
-  const std::uint16_t length = TRY(reader.u16le());
+  const std::uint8_t first = TRY(reader.u8());
   Frame frame;
   frame.link = TRY(reader.u32le());
-  frame.sequence = TRY(reader.u32le());
-  const ByteView payload = TRY(reader.take(length));
-  const std::size_t checked = reader.offset();
+  frame.number = TRY(reader.u32le());
+  const ByteView payload = TRY(reader.take(bytes.size() - kFrameHeaderBytes - kFrameCheckBytes));
+  const ByteView checked = TRY(base::slice(bytes, 0, reader.offset()));
   const std::uint32_t check = TRY(reader.u32le());
-  TRY(reader.expect_end());
-  if (crc32c(ByteView(bytes).first(checked)) != check || version != kFramingVersion || !is_known(type) ||
-      length > kPayloadBytes)
+  const auto type = static_cast<std::uint8_t>(first & 0x0FU);
+  if (first >> 4 != kFramingVersion || !is_known(type) || crc32c(checked) != check)
     return base::fail(base::Errc::malformed, "a frame that is damaged or of another version");
   frame.type = static_cast<FrameType>(type);
   frame.payload = base::to_bytes(payload);
@@ -89,19 +93,24 @@ Result<Frame> frame_from(ByteView stuffed) {
 
 std::uint32_t crc32c(ByteView bytes) {
   std::uint32_t value = 0xFFFFFFFFU;
-  for (const std::uint8_t byte : bytes) value = (value >> 8) ^ kCrcTable[(value ^ byte) & 0xFFU];
+  while (bytes.size() >= 8) {
+    const auto low = [&](std::size_t i) { return (value >> (8 * i) & 0xFFU) ^ bytes[i]; };
+    value = kCrcTables[7][low(0)] ^ kCrcTables[6][low(1)] ^ kCrcTables[5][low(2)] ^ kCrcTables[4][low(3)] ^
+            kCrcTables[3][bytes[4]] ^ kCrcTables[2][bytes[5]] ^ kCrcTables[1][bytes[6]] ^ kCrcTables[0][bytes[7]];
+    bytes = bytes.subspan(8);
+  }
+  for (const std::uint8_t byte : bytes) value = (value >> 8) ^ kCrcTables[0][(value ^ byte) & 0xFFU];
   return ~value;
 }
 
 Bytes encode_frame(const Frame& frame) {
   base::require(frame.payload.size() <= kPayloadBytes, "a frame's payload fits it");
   base::ByteWriter writer;
-  writer.u8(kFramingVersion).u8(static_cast<std::uint8_t>(frame.type));
-  writer.u16le(static_cast<std::uint16_t>(frame.payload.size())).u32le(frame.link).u32le(frame.sequence);
-  writer.put(frame.payload);
+  writer.u8(static_cast<std::uint8_t>(kFramingVersion << 4 | static_cast<std::uint8_t>(frame.type)));
+  writer.u32le(frame.link).u32le(frame.number).put(frame.payload);
   writer.u32le(crc32c(writer.bytes()));
   Bytes line;
-  line.reserve(kStuffedBytes + 2);
+  line.reserve(writer.size() + writer.size() / 254 + 4);
   line.push_back(kDelimiter);   // ends whatever noise came before
   stuff(writer.bytes(), line);
   line.push_back(kDelimiter);
@@ -119,8 +128,12 @@ void FrameDecoder::feed(ByteView bytes, std::vector<Frame>& frames) {
     bytes = bytes.subspan(run.size() + 1);
     if (piece_.empty()) continue;
     Result<Frame> frame = skipping_ ? base::fail(base::Errc::too_large, "a frame without an end") : frame_from(piece_);
-    if (frame) frames.push_back(std::move(*frame));
-    else ++dropped_;
+    if (frame) {
+      frames.push_back(std::move(*frame));
+    } else {
+      ++dropped_;
+      noise_ += piece_.size();
+    }
     piece_.clear();
     skipping_ = false;
   }
