@@ -34,9 +34,9 @@ std::string_view words_for(serial::Served::What what) {
 
 // One line about a cable that did not carry everything at once.
 std::string about(const serial::LineQuality& quality) {
-  if (quality.damaged == 0 && quality.bytes_sent_again == 0) return {};
-  return fmt::format(" (the cable: {} damaged frames came, {} of {} bytes were sent again)", quality.damaged, quality.bytes_sent_again,
-                     quality.bytes_sent);
+  if (quality.damaged + quality.repaired + quality.bytes_sent_again == 0) return {};
+  return fmt::format(" (the cable: {} damaged frames came and {} with a wrong byte that was repaired; {} of {} bytes were sent again)",
+                     quality.damaged, quality.repaired, quality.bytes_sent_again, quality.bytes_sent);
 }
 
 // Why serving one host ended.

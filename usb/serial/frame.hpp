@@ -1,6 +1,7 @@
 // Frames on a serial line: what survives a line that loses, damages and repeats bytes, because the receiver finds the
 // start of the next frame again. Byte stuffing is COBS with 00 as the delimiter. docs/serial-protocol.md has the table.
-// No I/O. Frames that are damaged, too long or of another framing version are dropped and counted, never reported as errors.
+// No I/O. A frame in which one byte is wrong or missing is repaired: its line form carries a second check for that, and the
+// first one, of another polynomial, decides whether the repair is right. Frames that are damaged more, too long or of another framing version are dropped and counted, never reported as errors.
 #pragma once
 
 #include <cstdint>
@@ -44,12 +45,14 @@ class FrameDecoder {  // holds at most one frame's bytes, whatever comes
   void feed(base::ByteView bytes, std::vector<Frame>& frames);
   std::uint64_t dropped() const { return dropped_; }   // pieces between delimiters that were no frame
   std::uint64_t noise() const { return noise_; }       // their bytes
+  std::uint64_t repaired() const { return repaired_; }
 
  private:
   base::Bytes piece_;
   bool skipping_ = false;   // the piece is already too long
   std::uint64_t dropped_ = 0;
   std::uint64_t noise_ = 0;
+  std::uint64_t repaired_ = 0;
 };
 
 std::uint32_t crc32c(base::ByteView bytes);   // Castagnoli, as in RFC 3720

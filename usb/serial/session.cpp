@@ -27,7 +27,7 @@ constexpr std::size_t kReasonBytes = 300;
 constexpr std::size_t kUnderway = 2048;         // frames; a peer that takes a byte at a time gets no more
 constexpr std::size_t kLeastPiece = 256;        // of the stream in a frame
 constexpr std::size_t kMostPiece = 4096;
-constexpr double kFrameCost = 25;               // bytes on the line that are not of the stream, as kFrameHeaderBytes and so on
+constexpr double kFrameCost = 30;               // bytes on the line that are not of the stream, as kFrameHeaderBytes and so on
 constexpr double kTrustInALine = 50'000;        // bytes that a new link is taken to have carried well
 constexpr double kMemory = 1'000'000;           // bytes after which what was before counts half
 constexpr Duration kQuickly = std::chrono::milliseconds(5);
@@ -72,6 +72,7 @@ Session::Session(Role role, std::uint32_t link, Instant now)
 LineQuality Session::quality() const {
   LineQuality now = quality_;
   now.damaged = decoder_.dropped();
+  now.repaired = decoder_.repaired();
   return now;
 }
 

@@ -43,6 +43,7 @@ struct LineQuality {   // what came, and what had to be said twice
   std::uint64_t bytes_heard = 0;
   std::uint64_t frames_heard = 0;
   std::uint64_t damaged = 0;      // pieces between delimiters that were no frame
+  std::uint64_t repaired = 0;     // frames with one byte wrong or missing
   std::uint64_t bytes_sent = 0;   // of the stream, those sent again included
   std::uint64_t bytes_sent_again = 0;
   // Bytes come and none of them is a frame: another speed at the other end, or another device.
