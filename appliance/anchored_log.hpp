@@ -10,6 +10,7 @@
 
 #include "appliance/audit_log.hpp"
 #include "crypto/base/result.hpp"
+#include "crypto/transparency/anchored_lines.hpp"
 #include "tpm/audit_anchor.hpp"
 
 namespace appliance {
@@ -24,6 +25,8 @@ class AnchoredLog {
 
   base::Time now() const { return log_.now(); }
   std::uint64_t lines() const { return log_.lines(); }
+  const transparency::MerkleTree& tree() const { return log_.tree(); }
+  const std::string& last_line() const { return log_.last_line(); }
   const crypto::Digest& head() const { return log_.head(); }
 
   // A line that is not anchored.
@@ -44,17 +47,10 @@ class AnchoredLog {
   base::Result<tpm::AnchorBaseline> as_it_is(const tpm::AuditAnchor& anchor) const;
 
  private:
-  struct Entry {
-    std::uint64_t count = 0;
-    crypto::Digest digest;   // of the line
-    std::uint64_t line = 0;
-  };
   explicit AnchoredLog(AuditLog log) : log_(std::move(log)) {}
-  void remember(const transparency::AuditLine& line, const crypto::Digest& digest);
 
   AuditLog log_;
-  std::vector<Entry> entries_;
-  std::vector<crypto::Digest> heads_;   // of every line: a baseline names one
+  transparency::AnchoredLines lines_;
   std::uint64_t next_count_ = 0;        // known after check()
 };
 

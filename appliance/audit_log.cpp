@@ -9,10 +9,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <functional>
 #include <utility>
 
-#include "crypto/base/limits.hpp"
 #include "usb/files/file_source.hpp"
 #include "usb/files/safe_write.hpp"
 
@@ -39,42 +37,23 @@ Result<void> write_whole(int descriptor, std::string_view text) {
   return {};
 }
 
-// Hands each whole line to `use`; returns how many bytes they were.
-Result<std::uint64_t> for_each_line(const base::ByteSource& source,
-                                    const std::function<Result<void>(std::string_view)>& use) {
-  std::string pending;
-  std::uint64_t whole = 0;
-  std::uint64_t lines = 0;
-  TRY(base::for_each_piece(source, 0, source.size(), [&](base::ByteView piece) -> Result<void> {
-    pending += base::as_text(piece);
-    std::size_t at = 0;
-    for (std::size_t end = pending.find('\n'); end != std::string::npos; end = pending.find('\n', at)) {
-      TRY(use(std::string_view(pending).substr(at, end - at)));
-      ++lines;
-      whole += end + 1 - at;
-      at = end + 1;
-    }
-    pending.erase(0, at);
-    if (pending.size() > base::limits::kAuditLineBytes)
-      return fail(Errc::too_large, fmt::format("line {}: over {} bytes without an end", lines + 1, base::limits::kAuditLineBytes));
-    return {};
-  }));
-  return whole;
-}
-
 }  // namespace
 
 AuditLog::AuditLog(AuditLog&& other) noexcept
     : descriptor_(std::exchange(other.descriptor_, -1)),
       clock_(other.clock_),
       size_(other.size_),
-      chain_(std::move(other.chain_)) {}
+      chain_(std::move(other.chain_)),
+      tree_(std::move(other.tree_)),
+      last_line_(std::move(other.last_line_)) {}
 
 AuditLog& AuditLog::operator=(AuditLog&& other) noexcept {
   std::swap(descriptor_, other.descriptor_);
   std::swap(clock_, other.clock_);
   std::swap(size_, other.size_);
   std::swap(chain_, other.chain_);
+  std::swap(tree_, other.tree_);
+  std::swap(last_line_, other.last_line_);
   return *this;
 }
 
@@ -92,8 +71,9 @@ Result<AuditLog::Opened> AuditLog::open(const std::filesystem::path& file, const
   TRY(usb::sync_folder(file.parent_path()));
 
   const usb::FileSource source = TRY(usb::FileSource::open(file));
-  auto read = for_each_line(source, [&](std::string_view text) -> Result<void> {
+  auto read = transparency::for_each_audit_line(source, [&](std::string_view text) -> Result<void> {
     opened.lines.push_back(TRY(opened.log.chain_.accept(text)));
+    opened.log.take_in(text);
     return {};
   });
   if (!read)
@@ -112,6 +92,11 @@ Result<AuditLog::Opened> AuditLog::open(const std::filesystem::path& file, const
   return opened;
 }
 
+void AuditLog::take_in(std::string_view text) {
+  tree_.add(base::as_bytes(text));
+  last_line_ = text;
+}
+
 base::Time AuditLog::now() const { return std::max(clock_->now(), chain_.last_at()); }
 
 Result<AuditLine> AuditLog::append(AuditEvent event, const std::string& request,
@@ -127,6 +112,7 @@ Result<AuditLine> AuditLog::append(AuditEvent event, const std::string& request,
   transparency::AuditChain check = chain_;
   AuditLine line = TRY(check.accept(text));
   chain_ = std::move(next);
+  take_in(text);
   size_ += text.size() + 1;
   return line;
 }

@@ -10,6 +10,7 @@
 #include "appliance/clock.hpp"
 #include "crypto/base/result.hpp"
 #include "crypto/transparency/audit_log_line.hpp"
+#include "crypto/transparency/merkle_tree.hpp"
 
 namespace appliance {
 
@@ -30,13 +31,18 @@ class AuditLog {
                                                const std::map<std::string, std::string>& data);
   std::uint64_t lines() const { return chain_.lines(); }
   const crypto::Digest& head() const { return chain_.head(); }
+  const transparency::MerkleTree& tree() const { return tree_; }   // of all lines
+  const std::string& last_line() const { return last_line_; }      // without its newline; empty for an empty log
 
  private:
   AuditLog(int descriptor, const Clock& clock) : descriptor_(descriptor), clock_(&clock) {}
+  void take_in(std::string_view text);
   int descriptor_ = -1;
   const Clock* clock_ = nullptr;
   std::uint64_t size_ = 0;   // bytes that are whole lines
   transparency::AuditChain chain_;
+  transparency::MerkleTree tree_;
+  std::string last_line_;
 };
 
 struct AuditLog::Opened {

@@ -16,6 +16,7 @@ using base::Errc;
 using base::fail;
 using base::Result;
 using toml_fields::expect_only;
+using toml_fields::flag_at;
 using toml_fields::list_at;
 using toml_fields::text_at;
 
@@ -35,13 +36,18 @@ Result<Profile> parse_profile(const toml::table& table) {
   Profile profile;
   profile.name = TRY(name_at(table, "[[profile]]", "name"));
   const std::string where = fmt::format("profile \"{}\"", profile.name);
-  TRY(expect_only(table, where, {"name", "key_class", "operations", "submitters", "description", "url"}));
-  for (const auto& [key, text] : {std::pair("description", &profile.description), {"url", &profile.url}})
+  TRY(expect_only(table, where, {"name", "key_class", "operations", "submitters", "description", "url", "dual_signing"}));
+  cms::SignedAttributes& attributes = profile.form.attributes;
+  for (const auto& [key, text] : {std::pair("description", &attributes.description), {"url", &attributes.url}})
     if (table.contains(key)) *text = TRY(text_at(table, where, key));
-  if (std::any_of(profile.url.begin(), profile.url.end(), [](char c) { return c <= ' ' || c > '~'; }))
+  if (std::any_of(attributes.url.begin(), attributes.url.end(), [](char c) { return c <= ' ' || c > '~'; }))
     return fail(Errc::malformed, fmt::format("{}: url: printable ASCII wanted", where));
-  if (std::max(profile.description.size(), profile.url.size()) > base::limits::kAttributeTextBytes)
+  if (std::max(attributes.description.size(), attributes.url.size()) > base::limits::kAttributeTextBytes)
     return fail(Errc::malformed, fmt::format("{}: description and url have at most {} bytes", where, base::limits::kAttributeTextBytes));
+  if (table.contains("dual_signing")) {
+    const bool wanted = TRY(flag_at(table, where, "dual_signing"));
+    profile.form.sha1 = wanted ? crypto::Sha1::for_old_windows : crypto::Sha1::refused;
+  }
   profile.key_class = TRY(name_at(table, where, "key_class"));
   profile.submitters = TRY(list_at(table, where, "submitters"));
   for (const std::string& submitter : profile.submitters)
@@ -90,7 +96,9 @@ crypto::Digest profile_digest(const Profile& profile, const std::vector<crypto::
   text.put_counted({});
   for (const std::string& submitter : profile.submitters) text.put_counted(base::as_bytes(submitter));
   text.put_counted({});
-  text.put_counted(base::as_bytes(profile.description)).put_counted(base::as_bytes(profile.url));
+  const SignatureForm& form = profile.form;
+  text.put_counted(base::as_bytes(form.attributes.description)).put_counted(base::as_bytes(form.attributes.url));
+  text.u8(form.sha1 == crypto::Sha1::for_old_windows ? 1 : 0);
   for (const crypto::Certificate& certificate : chain) text.put_counted(certificate.fingerprint().bytes());
   return crypto::sha256(text.bytes());
 }
@@ -110,14 +118,15 @@ Result<Configuration> Configuration::parse(std::string_view text) {
   const toml::table* const general = table["appliance"].as_table();
   if (general == nullptr) return fail(Errc::malformed, "[appliance] is missing");
   TRY(expect_only(*general, "[appliance]", {"name", "tpm", "mode"}));
-  Configuration configuration{.name = {}, .tpm = {}, .profiles = {}, .submitters = {},
+  Configuration configuration{.name = {}, .tpm = {}, .mode = {}, .profiles = {}, .submitters = {},
                               .digest = crypto::sha256(base::as_bytes(text))};
   configuration.name = TRY(name_at(*general, "[appliance]", "name"));
   configuration.tpm = TRY(text_at(*general, "[appliance]", "tpm"));
   const std::string mode = TRY(text_at(*general, "[appliance]", "mode"));
-  if (mode != "development")
-    return fail(Errc::unsupported,
-                fmt::format("mode = \"{}\": only \"development\" exists until firmware is measured", base::printable(mode)));
+  const std::optional<attest::Mode> known = attest::mode_from_name(mode);
+  if (!known)
+    return fail(Errc::malformed, fmt::format("[appliance]: mode = \"{}\"; production or development wanted", base::printable(mode)));
+  configuration.mode = *known;
   const toml::array* const profiles = table["profile"].as_array();
   if (profiles == nullptr || profiles->empty()) return fail(Errc::malformed, "there is no [[profile]]");
   for (const toml::node& node : *profiles) {

@@ -4,7 +4,7 @@
 //   [appliance]
 //   name = "vault-1"
 //   tpm = "device:/dev/tpmrm0"        # a TCTI
-//   mode = "development"              # until the measured image exists, the only mode
+//   mode = "development"              # or "production": what the ceremony made of this appliance, for ever
 //
 //   [[profile]]
 //   name = "release"
@@ -13,13 +13,16 @@
 //   submitters = ["build-1"]
 //   description = "Example driver"    # in every signature (SpcSpOpusInfo); may be left out
 //   url = "https://example.com"       # the same
+//   dual_signing = true               # for Windows before 8: SHA-1, with the SHA-256 signature nested in it; may be left out
 #pragma once
 
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "appliance/embedding.hpp"
 #include "appliance/layout.hpp"
+#include "crypto/attest/nv_map.hpp"
 #include "crypto/base/result.hpp"
 #include "crypto/certificate.hpp"
 #include "crypto/digest.hpp"
@@ -33,7 +36,7 @@ struct Profile {
   std::string key_class;
   std::vector<wire::Operation> operations;
   std::vector<std::string> submitters;
-  std::string description, url;   // in every signature; empty for none
+  SignatureForm form;
 };
 
 // What decides how a request is signed, as one value: the profile's settings and the certificate chain. It is part of the
@@ -55,6 +58,7 @@ struct Configuration {
 
   std::string name;
   std::string tpm;
+  attest::Mode mode = attest::Mode::development;
   std::vector<Profile> profiles;
   std::vector<Submitter> submitters;
   crypto::Digest digest;   // SHA-256 of coldseal.toml

@@ -27,6 +27,7 @@ enum class Kind : std::uint8_t {
   enter_pin,
   reject_request,
   cancel_approval,
+  look_at_tpm,
   waiting_list = 65,
   document,
   approval,
@@ -106,6 +107,7 @@ struct QuestionEncoder {
                                                reject.pin.reveal(), base::as_bytes(reject.reason)});
   }
   base::SecretBytes operator()(const CancelApproval&) const { return secret_frame(Kind::cancel_approval, {}); }
+  base::SecretBytes operator()(const LookAtTpm&) const { return secret_frame(Kind::look_at_tpm, {}); }
 };
 
 struct AnswerEncoder {
@@ -165,6 +167,8 @@ Result<ConsoleQuestion> take_question(ByteReader& in) {
       return ConsoleQuestion(AskList{});
     case Kind::cancel_approval:
       return ConsoleQuestion(CancelApproval{});
+    case Kind::look_at_tpm:
+      return ConsoleQuestion(LookAtTpm{});
     case Kind::ask_request: {
       std::string id = TRY(take_text(in, base::limits::kNameBytes));
       return ConsoleQuestion(AskRequest{std::move(id)});

@@ -33,7 +33,8 @@ struct RejectRequest {
   std::string reason;
 };
 struct CancelApproval {};
-using ConsoleQuestion = std::variant<AskList, AskRequest, BeginApproval, EnterPin, RejectRequest, CancelApproval>;
+struct LookAtTpm {};   // opened anew; the answer is a Document: what it says, and what to do about it
+using ConsoleQuestion = std::variant<AskList, AskRequest, BeginApproval, EnterPin, RejectRequest, CancelApproval, LookAtTpm>;
 
 // Daemon to console.
 struct Section {

@@ -40,8 +40,8 @@ TpmLock::~TpmLock() {
   if (descriptor_ >= 0) ::close(descriptor_);
 }
 
-Custody::Custody(Layout layout, std::string tcti, std::optional<crypto::Digest> configuration)
-    : layout_(std::move(layout)), tcti_(std::move(tcti)), configuration_(std::move(configuration)) {}
+Custody::Custody(Layout layout, std::string tcti, attest::Mode mode, std::optional<crypto::Digest> configuration)
+    : layout_(std::move(layout)), tcti_(std::move(tcti)), configuration_(std::move(configuration)), mode_(mode) {}
 
 namespace {
 
@@ -59,9 +59,11 @@ Result<tpm::Device*> Custody::device() {
   const base::Bytes srk_name = TRY(load_srk_name(layout_));
   attest::FirmwareMap map = TRY(load_firmware_map(layout_));
   tpm::FirmwareApproval approval = TRY(load_firmware_approval(layout_));
+  if (map.trust().mode != mode_)
+    return fail(Errc::refused, fmt::format("coldseal.toml says mode = \"{}\" and this appliance was born in {} mode, for ever: put it back",
+                                           attest::mode_name(mode_), attest::mode_name(map.trust().mode)));
   std::unique_ptr<tpm::Device> opened = TRY(tpm::Device::open(tcti_));
   TRY(expect_as_provisioned(*opened, srk_name, map.trust().mode));
-  mode_ = map.trust().mode;
   auto gate = std::make_unique<tpm::FirmwareGate>(TRY(tpm::FirmwareGate::load(*opened, std::move(map), std::move(approval))));
   if (configuration_) {
     const base::Bytes approved = TRY(base::within("CONFIG", tpm::read_public_index(*opened, attest::config_index())));
@@ -99,9 +101,9 @@ Result<std::string> Custody::words() {
   return words_;
 }
 
-Result<tpm::QuorumKey> Custody::load(const KeyClass& key_class) {
+Result<tpm::QuorumKey> Custody::load(const KeyClass& key_class, crypto::Sha1 sha1) {
   tpm::Device* const open = TRY(device());
-  tpm::QuorumKey key = TRY(tpm::QuorumKey::load(*open, *gate_, key_class.slot, key_class.blob, key_class.quorum));
+  tpm::QuorumKey key = TRY(tpm::QuorumKey::load(*open, *gate_, key_class.slot, key_class.blob, key_class.quorum, sha1));
   if (key.name() != key_class.key_name || !(key.public_key() == key_class.public_key))
     return fail(Errc::mismatch, fmt::format("key class \"{}\": key.name or key.pem is not that of key.public", key_class.name));
   return key;
@@ -117,6 +119,10 @@ Result<tpm::ReceiptKey*> Custody::receipt_key() {
     receipt_key_ = std::move(key);
   }
   return receipt_key_.get();
+}
+
+void Custody::notice_loss() {
+  if (device_ != nullptr && !device_->running_ms()) let_go();
 }
 
 void Custody::let_go() {

@@ -33,26 +33,30 @@ class TpmLock {
 
 class Custody {
  public:
-  // configuration: the digest of coldseal.toml, to be the one that administrators approved; without one it is not looked at.
-  Custody(Layout layout, std::string tcti, std::optional<crypto::Digest> configuration = std::nullopt);
+  // mode: what coldseal.toml says; it must be what the ceremony made of the appliance. configuration: the digest of
+  // coldseal.toml, to be the one that administrators approved; without one it is not looked at.
+  Custody(Layout layout, std::string tcti, attest::Mode mode, std::optional<crypto::Digest> configuration = std::nullopt);
 
-  // The open TPM: its storage root key is the provisioned one, its hierarchies are closed, its mode is the appliance's, and
-  // what runs is approved firmware. Errc::mismatch, Errc::refused for one of which any of this is not so.
+  // The open TPM: its storage root key is the provisioned one, its hierarchies are closed, its mode is the appliance's, and a
+  // vendor signed the firmware approval in use; whether that is what runs, the gate says. Errc::mismatch, Errc::refused
+  // for one of which any of this is not so.
   base::Result<tpm::Device*> device();
   base::Result<tpm::FirmwareGate*> gate();
   base::Result<tpm::AuditAnchor> anchor();
   base::Result<tpm::Administration> administration();
   // Two words that only this box can show; people look for them before they enter a PIN.
   base::Result<std::string> words();
-  attest::Mode mode() const { return mode_; }
+  attest::Mode mode() const { return mode_; }   // the configuration's, and once the TPM was open also the keys'
   // How often the TPM was opened: whoever holds something of it sees that it was opened anew.
   std::uint64_t openings() const { return openings_; }
-  base::Result<tpm::QuorumKey> load(const KeyClass& key_class);
+  base::Result<tpm::QuorumKey> load(const KeyClass& key_class, crypto::Sha1 sha1 = crypto::Sha1::refused);
   // Signs with the receipt key.
   base::Result<tpm::ReceiptKey*> receipt_key();
   const std::string& receipt_keyid() const { return receipt_keyid_; }
   // "software", or the chip's manufacturer; "unknown" until the TPM was open once.
   const std::string& kind() const { return kind_; }
+  // A TPM that went away while nobody used it is let go, so that the next use opens it anew. Nothing of it may be held.
+  void notice_loss();
   // After Errc::tpm: everything loaded is forgotten, and the next call opens the TPM anew.
   void let_go();
 
@@ -62,7 +66,7 @@ class Custody {
   std::string kind_ = "unknown";
   std::string receipt_keyid_;
   std::optional<crypto::Digest> configuration_;
-  attest::Mode mode_ = attest::Mode::development;
+  attest::Mode mode_;
   std::uint64_t openings_ = 0;
   std::string words_;
   std::unique_ptr<tpm::Device> device_;

@@ -33,9 +33,9 @@ Result<Bytes> cabinet_signature(const formats::CabFile& cabinet, const usb::File
 
 }  // namespace
 
-EmbedRules EmbedRules::of(const std::vector<wire::Operation>& operations) {
+EmbedRules EmbedRules::of(const std::vector<wire::Operation>& operations, crypto::Sha1 sha1) {
   const auto has = [&](wire::Operation wanted) { return std::find(operations.begin(), operations.end(), wanted) != operations.end(); };
-  return {has(wire::Operation::embed), has(wire::Operation::cabinet), has(wire::Operation::append), has(wire::Operation::page_hashes)};
+  return {has(wire::Operation::embed), has(wire::Operation::cabinet), has(wire::Operation::append), has(wire::Operation::page_hashes), sha1};
 }
 
 Result<Embedding::Found> Embedding::find(const std::filesystem::path& file, const std::optional<formats::PeImage>& image,
@@ -60,6 +60,8 @@ Result<Embedding::Found> Embedding::find(const std::filesystem::path& file, cons
     embedding.first_signature_ = table.front().der;
     TRY(base::within("the signature that is there", cms::nested_signatures(embedding.first_signature_)));
   }
+  if (!is_signed && rules.sha1 == crypto::Sha1::for_old_windows)
+    embedding.sha1_content_ = formats::pe_content(measured.digest(DigestAlgorithm::sha1));
   embedding.digest_ = measured.digest(DigestAlgorithm::sha256);
   embedding.image_ = *image;
   embedding.measurement_ = std::move(measured);
@@ -80,12 +82,15 @@ Result<Embedding::Found> Embedding::find_cabinet(const usb::FileSource& source, 
   if (is_signed) {
     embedding.first_signature_ = TRY(cabinet_signature(*cabinet, source));
     TRY(base::within("the signature that is there", cms::nested_signatures(embedding.first_signature_)));
+  } else if (rules.sha1 == crypto::Sha1::for_old_windows) {
+    const crypto::Digest sha1 = TRY(cabinet->digest(source, DigestAlgorithm::sha1));
+    embedding.sha1_content_ = formats::cab_content(sha1);
   }
   embedding.cabinet_ = *cabinet;
   return Found{is_signed, std::move(embedding)};
 }
 
-std::string_view Embedding::slot() const { return first_signature_.empty() ? transparency::kPrimarySlot : transparency::kNestedSlot; }
+std::string_view Embedding::slot() const { return first_signature_.empty() && !sha1_content_ ? transparency::kPrimarySlot : transparency::kNestedSlot; }
 
 OutputOperation Embedding::operation() const {
   if (!first_signature_.empty()) return OutputOperation::appended;

@@ -238,6 +238,23 @@ Result<tpm::Quorum> load_administrators(const Layout& layout, tpm::Device& devic
   return load_administrators(layout);
 }
 
+namespace {
+
+// Vendor keys that anybody can have, because their private halves are in the source tree (tests/data/vendor-keys).
+constexpr const char* kDevelopmentVendors[] = {"0b1c9bff434c10b26e68280e8dab63adf7be9b4ae646fb2d59ed8513dff63f22",
+                                               "79df9bb87a281116ea078570196909578485318dfb22377ad5a20db1203714e5"};
+
+}  // namespace
+
+Result<void> expect_vendors_for(attest::Mode mode, const std::vector<crypto::PublicKey>& vendors) {
+  if (mode == attest::Mode::development) return {};
+  for (const crypto::PublicKey& vendor : vendors)
+    for (const char* const known : kDevelopmentVendors)
+      if (vendor.keyid() == known)
+        return fail(Errc::refused, "that is a development vendor key, which anybody can sign with; production wants the vendor's own");
+  return {};
+}
+
 Result<void> save_firmware_trust(const Layout& layout, attest::Mode mode, const std::vector<crypto::PublicKey>& vendors) {
   TRY(usb::make_folders(layout.firmware()));
   for (std::size_t i = 0; i < vendors.size(); ++i)
@@ -254,12 +271,15 @@ Result<attest::FirmwareMap> load_firmware_map(const Layout& layout) {
   const std::optional<attest::Mode> mode = attest::mode_from_name(mode_text);
   if (!mode) return fail(Errc::malformed, fmt::format("keys/firmware/mode: \"{}\"", base::printable(mode_text)));
   trust.mode = *mode;
+  std::vector<crypto::PublicKey> vendors;
   for (std::size_t i = 0; i < trust.vendors.size(); ++i) {
     const std::filesystem::path file = layout.firmware() / fmt::format("vendor-{}.pem", i + 1);
     const base::Bytes pem = TRY(usb::read_file(file, base::limits::kPemBytes));
-    const crypto::PublicKey key = TRY(base::within(file.string(), crypto::PublicKey::parse_pem(base::as_text(pem))));
+    crypto::PublicKey key = TRY(base::within(file.string(), crypto::PublicKey::parse_pem(base::as_text(pem))));
     trust.vendors[i] = TRY(base::within(file.string(), attest::ExternalKey::of(key.der())));
+    vendors.push_back(std::move(key));
   }
+  TRY(base::within("keys/firmware", expect_vendors_for(*mode, vendors)));
   return attest::FirmwareMap(std::move(trust));
 }
 

@@ -60,6 +60,8 @@ base::Result<tpm::Quorum> load_administrators(const Layout& layout, tpm::Device&
 base::Result<tpm::Quorum> load_administrators(const Layout& layout);
 
 // Whose firmware may run, and what they approved last.
+// Errc::refused in production for the development vendor keys, whose private halves anybody can have.
+base::Result<void> expect_vendors_for(attest::Mode mode, const std::vector<crypto::PublicKey>& vendors);
 base::Result<void> save_firmware_trust(const Layout& layout, attest::Mode mode, const std::vector<crypto::PublicKey>& vendors);
 base::Result<attest::FirmwareMap> load_firmware_map(const Layout& layout);
 base::Result<tpm::FirmwareApproval> read_firmware_approval(const std::filesystem::path& file);   // .toml, with .sig beside it

@@ -116,6 +116,17 @@ Section signing_section(const transparency::SigningSet& set) {
   return section;
 }
 
+// What stands in every signature, and what Windows shows of it.
+Section form_section(const SignatureForm& form) {
+  Section section{"In every signature", {}};
+  const auto or_none = [](const std::string& text) { return text.empty() ? std::string("none") : printable(text); };
+  add_line(section, fmt::format("description   {}", or_none(form.attributes.description)));
+  add_line(section, fmt::format("url           {}", or_none(form.attributes.url)));
+  if (form.sha1 == crypto::Sha1::for_old_windows)
+    add_line(section, "old Windows   files get two signatures: SHA-1 for systems before Windows 8, and SHA-256 nested in it");
+  return section;
+}
+
 }  // namespace
 
 std::string_view severity_name(package::Severity severity) {
@@ -130,18 +141,22 @@ std::string_view severity_name(package::Severity severity) {
   return "unknown";
 }
 
-std::string banner_of(const std::string& appliance_name, const std::string& tpm_kind) {
+std::string banner_of(const std::string& appliance_name, attest::Mode mode, const std::string& tpm_kind) {
+  if (mode == attest::Mode::production)
+    return fmt::format("{}   production mode: {} TPM; what PCR 7 and 11 say of the firmware is approved, the image is not measured yet.",
+                       appliance_name, tpm_kind);
   return fmt::format("{}   DEVELOPMENT MODE: {} TPM, firmware not measured. Not for release keys.", appliance_name, tpm_kind);
 }
 
 Document review_of(const RequestRecord& record, const SpooledRequest& spooled, const package::Inspection& inspection,
-                   const KeyClass& key_class, const crypto::SigningIdentity& identity,
+                   const KeyClass& key_class, const crypto::SigningIdentity& identity, const SignatureForm& form,
                    const transparency::SigningSet& set, const std::vector<SigningPlan::CatalogSummary>& catalogs) {
   Document document;
   document.sections = {request_section(record, spooled.request), facts_section(inspection), findings_section(inspection),
                        files_section(spooled.request)};
   for (const SigningPlan::CatalogSummary& catalog : catalogs) document.sections.push_back(catalog_section(catalog, spooled.request));
   document.sections.push_back(signing_section(set));
+  document.sections.push_back(form_section(form));
   document.sections.push_back(
       {"With this key",
        {fmt::format("key class     {}: {} of {} officers", key_class.name, key_class.quorum.m, key_class.quorum.officers.size()),

@@ -12,10 +12,11 @@
 namespace appliance {
 
 Document review_of(const RequestRecord& record, const SpooledRequest& spooled, const package::Inspection& inspection,
-                   const KeyClass& key_class, const crypto::SigningIdentity& identity,
+                   const KeyClass& key_class, const crypto::SigningIdentity& identity, const SignatureForm& form,
                    const transparency::SigningSet& set, const std::vector<SigningPlan::CatalogSummary>& catalogs);
 
-std::string banner_of(const std::string& appliance_name, const std::string& tpm_kind);
+// The first line of every screen.
+std::string banner_of(const std::string& appliance_name, attest::Mode mode, const std::string& tpm_kind);
 
 std::string_view severity_name(package::Severity severity);
 

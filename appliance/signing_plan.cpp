@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "crypto/base/limits.hpp"
+#include "crypto/cms/signature_edit.hpp"
 #include "crypto/formats/catalog.hpp"
 #include "crypto/package/catalog_content.hpp"
 #include "crypto/package/delivered_catalog.hpp"
@@ -166,7 +167,7 @@ Result<void> expect_catalog_paths(const PlannedCatalogs& catalogs, const wire::R
 
 Result<SigningPlan> SigningPlan::make(const SpooledRequest& spooled, const package::Inspection& inspection,
                                       const KeyClass& key_class, const crypto::SigningIdentity& identity,
-                                      const crypto::Digest& profile, const cms::SignedAttributes& attributes) {
+                                      const crypto::Digest& profile, const SignatureForm& form) {
   const wire::Request& request = spooled.request;
   PlannedCatalogs catalogs;
   if (has(request.operations, wire::Operation::catalog))
@@ -174,7 +175,7 @@ Result<SigningPlan> SigningPlan::make(const SpooledRequest& spooled, const packa
   std::sort(catalogs.begin(), catalogs.end(), [](const auto* a, const auto* b) { return a->path < b->path; });
 
   const bool signs_delivered = has(request.operations, wire::Operation::sign_catalog);
-  const EmbedRules rules = EmbedRules::of(request.operations);
+  const EmbedRules rules = EmbedRules::of(request.operations, form.sha1);
   std::set<std::string> members;
   std::set<std::string> with_page_hashes;   // by a catalog
   for (const package::PlannedCatalog* const planned : catalogs)
@@ -213,6 +214,10 @@ Result<SigningPlan> SigningPlan::make(const SpooledRequest& spooled, const packa
   plan.set_.key_name = key_class.key_name;
   plan.set_.profile_sha256 = profile;
   const auto add = [&](Item item) {
+    if (item.sha1) {
+      plan.set_.items.push_back({item.path, std::string(transparency::kPrimarySlot), item.sha1->to_be_signed()});
+      plan.sha1_ = crypto::Sha1::for_old_windows;
+    }
     plan.set_.items.push_back({item.path, std::string(item.embedding ? item.embedding->slot() : transparency::kPrimarySlot),
                                item.data.to_be_signed()});
     plan.items_.push_back(std::move(item));
@@ -232,20 +237,23 @@ Result<SigningPlan> SigningPlan::make(const SpooledRequest& spooled, const packa
       return fail(Errc::refused, fmt::format("{}: a catalog of the same request lists this cabinet as it is; signing it would change it",
                                              entry.path));
     cms::UnsignedData data = TRY(base::within(
-        entry.path, cms::UnsignedData::prepare(found.embedding->content(), attributes, identity)));
-    add({entry.path, std::move(data), std::move(found.embedding), false});
+        entry.path, cms::UnsignedData::prepare(found.embedding->content(), form.attributes, identity)));
+    std::optional<cms::UnsignedData> sha1;
+    if (found.embedding->sha1_content())
+      sha1 = TRY(base::within(entry.path, cms::UnsignedData::prepare(*found.embedding->sha1_content(), form.attributes, identity, DigestAlgorithm::sha1, form.sha1)));
+    add({entry.path, std::move(data), std::move(sha1), std::move(found.embedding), false});
   }
 
   for (auto& [path, catalog] : to_sign) {
     cms::UnsignedData data = TRY(base::within(
-        path, cms::UnsignedData::prepare({der::oids::kCertificateTrustList, std::move(catalog.ctl)}, attributes, identity)));
-    add({path, std::move(data), {}, catalog.summary.is_delivered});
+        path, cms::UnsignedData::prepare({der::oids::kCertificateTrustList, std::move(catalog.ctl)}, form.attributes, identity)));
+    add({path, std::move(data), {}, {}, catalog.summary.is_delivered});
     plan.catalogs_.push_back(std::move(catalog.summary));
   }
   if (plan.items_.empty()) return fail(Errc::refused, "there is nothing to sign: every file that the operations are about is signed already, and no catalog is to be signed");
-  if (plan.items_.size() > base::limits::kSigningSet)
+  if (plan.set_.items.size() > base::limits::kSigningSet)
     return fail(Errc::too_large, fmt::format("{} signatures in one request, at most {}: split it, or sign the catalog only",
-                                             plan.items_.size(), base::limits::kSigningSet));
+                                             plan.set_.items.size(), base::limits::kSigningSet));
   return plan;
 }
 
@@ -253,6 +261,18 @@ std::vector<crypto::Digest> SigningPlan::digests() const {
   std::vector<crypto::Digest> digests;
   for (const transparency::SigningItem& item : set_.items) digests.push_back(item.digest);
   return digests;
+}
+
+Result<base::Bytes> SigningPlan::sign_item(const Item& item, const std::function<Result<base::Bytes>(const crypto::Digest&)>& sign) {
+  base::Bytes sha1;
+  if (item.sha1) {
+    const base::Bytes signature = TRY(sign(item.sha1->to_be_signed()));
+    sha1 = TRY(item.sha1->with_signature(signature));
+  }
+  const base::Bytes signature = TRY(sign(item.data.to_be_signed()));
+  base::Bytes signed_data = TRY(item.data.with_signature(signature));
+  if (!item.sha1) return signed_data;
+  return cms::with_nested_signatures(sha1, {std::move(signed_data)});
 }
 
 Result<void> SigningPlan::write_item(const SpooledRequest& spooled, const Item& item, base::ByteView signed_data,
@@ -288,8 +308,7 @@ Result<std::vector<transparency::OutputFile>> SigningPlan::carry_out(
   // already. In ascending order it comes later.
   std::map<std::string, Write> writes;
   for (const Item& item : items_) {
-    const base::Bytes signature = TRY(base::within(item.path, sign(item.data.to_be_signed())));
-    base::Bytes signed_data = TRY(base::within(item.path, item.data.with_signature(signature)));
+    base::Bytes signed_data = TRY(base::within(item.path, sign_item(item, sign)));
     writes.emplace(item.path, Write{&item, nullptr, std::move(signed_data)});
   }
   for (const Copied& copied : copied_) writes.emplace(copied.path, Write{nullptr, &copied, {}});

@@ -25,13 +25,14 @@ class SigningPlan {
  public:
   // Reads every file of the request once more. Errc::mismatch when one is not what the manifest says; Errc::refused for what
   // must not be signed (an ambiguous PE, a catalog that names files from elsewhere, a delivered catalog that is not about the files).
-  // The order is the order of signing: embedded signatures by path, then catalogs by path.
+  // The order is the order of signing: embedded signatures by path, then catalogs by path; of two signatures in one file SHA-1 first.
   static base::Result<SigningPlan> make(const SpooledRequest& spooled, const package::Inspection& inspection,
                                         const KeyClass& key_class, const crypto::SigningIdentity& identity,
-                                        const crypto::Digest& profile, const cms::SignedAttributes& attributes = {});
+                                        const crypto::Digest& profile, const SignatureForm& form = {});
 
   const transparency::SigningSet& set() const { return set_; }
   std::vector<crypto::Digest> digests() const;
+  crypto::Sha1 sha1() const { return sha1_; }   // whether SHA-1 digests are among them
 
   // What the catalogs to be signed say, for officers: found from the lists themselves, not from what the inspector said.
   struct CatalogSummary {
@@ -61,6 +62,7 @@ class SigningPlan {
   struct Item {
     std::string path;
     cms::UnsignedData data;
+    std::optional<cms::UnsignedData> sha1;   // signed first, and data's signature nested in it
     std::optional<Embedding> embedding;   // of a file that holds its signature; without it this is a catalog
     bool is_delivered_catalog = false;
   };
@@ -69,6 +71,7 @@ class SigningPlan {
     transparency::OutputOperation operation;
     crypto::Digest sha256;
   };
+  static base::Result<base::Bytes> sign_item(const Item& item, const std::function<base::Result<base::Bytes>(const crypto::Digest&)>& sign);
   static base::Result<void> write_item(const SpooledRequest& spooled, const Item& item, base::ByteView signed_data,
                                        const std::filesystem::path& to, std::vector<transparency::OutputFile>& outputs);
   static base::Result<void> write_copy(const SpooledRequest& spooled, const Copied& copied, const std::filesystem::path& to,
@@ -76,6 +79,7 @@ class SigningPlan {
 
   transparency::SigningSet set_{{}, {}, crypto::sha256({})};
   std::vector<Item> items_;
+  crypto::Sha1 sha1_ = crypto::Sha1::refused;
   std::vector<Copied> copied_;
   std::vector<CatalogSummary> catalogs_;
 };

@@ -22,7 +22,7 @@ Sitting::Sitting(SpooledRequest spooled, KeyClass key_class, SigningPlan plan, t
 
 Result<std::unique_ptr<Sitting>> Sitting::begin(Custody& custody, SpooledRequest spooled, KeyClass key_class,
                                                 SigningPlan plan, Ends ends) {
-  tpm::QuorumKey key = TRY(custody.load(key_class));
+  tpm::QuorumKey key = TRY(custody.load(key_class, plan.sha1()));
   std::unique_ptr<Sitting> sitting(
       new Sitting(std::move(spooled), std::move(key_class), std::move(plan), std::move(key), ends));
   // Half of the time is for people to type.

@@ -33,6 +33,12 @@ inline base::Result<std::string> text_at(const toml::table& table, std::string_v
   return *value;
 }
 
+inline base::Result<bool> flag_at(const toml::table& table, std::string_view where, std::string_view key) {
+  const auto value = table[key].value_exact<bool>();
+  if (!value) return base::fail(base::Errc::malformed, fmt::format("{} needs {} = true or false", where, key));
+  return *value;
+}
+
 inline base::Result<std::vector<std::string>> list_at(const toml::table& table, std::string_view where, std::string_view key) {
   const toml::array* const array = table[key].as_array();
   if (array == nullptr || array->empty())

@@ -68,13 +68,19 @@ Result<Approval> Workflow::begin_approval(const std::string& id) {
   if (sitting_ != nullptr) return fail(Errc::unavailable, "another request is being approved; one at a time");
   const RequestRecord* const known = TRY(waiting_request(id));
   Prepared prepared = TRY(prepare_as_inspected(*known));
+  custody_.notice_loss();   // the officers need not hear of a TPM that is back already
   auto sitting = Sitting::begin(custody_, std::move(prepared.spooled), std::move(prepared.key_class),
                                 std::move(prepared.plan), settings_.clock->steady() + kSittingTime);
   if (!sitting) {
     when_tpm_fails(sitting.error());
     return tl::unexpected<base::Error>(sitting.error());
   }
-  TRY(custody_.words());   // the box must be able to show that it is itself before anybody types a PIN
+  // The box must be able to show that it is itself before anybody types a PIN.
+  if (const Result<std::string> words = custody_.words(); !words) {
+    sitting->reset();   // what it holds of the TPM goes before the TPM does
+    when_tpm_fails(words.error());
+    return tl::unexpected<base::Error>(words.error());
+  }
   TRY(record(AuditEvent::approval_started, id, {{"signing-set", (*sitting)->plan().set().fingerprint().hex()}}));
   sitting_ = std::move(*sitting);
   ++sitting_number_;
@@ -94,6 +100,7 @@ Result<ConsoleAnswer> Workflow::enter_pin(const std::string& officer, base::Secr
   }
   if (const Result<void> recorded = record(AuditEvent::approved_by, id, {{"officer", officer}, {"method", "PIN"}}); !recorded) {
     end_sitting("an approval could not be recorded");   // and must not count
+    when_tpm_fails(recorded.error());
     return tl::unexpected<base::Error>(recorded.error());
   }
   note(id, fmt::format("approved by {}", officer));
@@ -135,13 +142,17 @@ Result<Done> Workflow::reject(const std::string& id, const std::string& officer,
   const RequestRecord* const known = TRY(rejectable_request(id));
   const Profile* const profile = TRY(settings_.configuration.profile(known->profile));
   const KeyClass key_class = TRY(KeyClass::load(settings_.layout, profile->key_class));
+  if (sitting_ == nullptr) custody_.notice_loss();
   if (const Result<void> proved = prove_officer(key_class, officer, std::move(pin)); !proved) {
     TRY(record(AuditEvent::approval_failed, id,
                {{"officer", name_to_record(key_class, officer)}, {"reason", proved.error().text()}}));
     when_tpm_fails(proved.error());
     return tl::unexpected<base::Error>(proved.error());
   }
-  TRY(record(AuditEvent::rejected, id, {{"officer", officer}, {"reason", reason}}));
+  if (const Result<void> recorded = record(AuditEvent::rejected, id, {{"officer", officer}, {"reason", reason}}); !recorded) {
+    when_tpm_fails(recorded.error());
+    return tl::unexpected<base::Error>(recorded.error());
+  }
   if (sitting_ != nullptr && sitting_->id() == id) sitting_.reset();
   note(id, fmt::format("rejected by {}", officer));
   // It is rejected now, whether or not the answer can be made at once.

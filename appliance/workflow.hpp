@@ -48,6 +48,8 @@ class Workflow {
   // For the console.
   WaitingList waiting() const;
   base::Result<Document> review(const std::string& id);
+  // The TPM, opened anew, and what is to be done about it: where officers begin when it said no.
+  base::Result<Document> look_at_tpm();
   base::Result<Approval> begin_approval(const std::string& id);
   // The answer of the last officer comes after everything was signed and published.
   base::Result<ConsoleAnswer> enter_pin(const std::string& officer, base::SecretBytes pin, const OnProgress& progress);
@@ -69,6 +71,7 @@ class Workflow {
     KeyClass key_class;
     crypto::SigningIdentity identity;
     SigningPlan plan;
+    SignatureForm form;
   };
 
   // The arrows (workflow.cpp).

@@ -5,9 +5,11 @@
 
 #include "appliance/response.hpp"
 #include "appliance/review.hpp"
+#include "appliance/tpm_report.hpp"
 #include "appliance/workflow.hpp"
 #include "crypto/base/limits.hpp"
 #include "crypto/base/words.hpp"
+#include "crypto/transparency/checkpoint.hpp"
 #include "tpm/officers.hpp"
 #include "usb/files/safe_write.hpp"
 
@@ -54,7 +56,7 @@ void remove_leftovers(const std::filesystem::path& folder) {
 Workflow::Workflow(Settings settings, AnchoredLog log)
     : settings_(std::move(settings)),
       log_(std::move(log)),
-      custody_(settings_.layout, settings_.configuration.tpm, settings_.configuration.digest) {}
+      custody_(settings_.layout, settings_.configuration.tpm, settings_.configuration.mode, settings_.configuration.digest) {}
 
 Result<std::unique_ptr<Workflow>> Workflow::start(Settings settings) {
   TRY(make_state_folders(settings.layout));
@@ -69,6 +71,8 @@ Result<std::unique_ptr<Workflow>> Workflow::start(Settings settings) {
     const Errc code = anchor.error().code();
     if (code == Errc::mismatch || code == Errc::refused) return tl::unexpected<base::Error>(anchor.error());
     workflow->note("", anchor.error().text());
+  } else if (const Result<void> opens = workflow->custody_.gate().value()->test(); !opens && opens.error().code() == Errc::refused) {
+    return tl::unexpected<base::Error>(opens.error());   // firmware that is not approved, or too old, can do nothing here
   }
   return workflow;
 }
@@ -198,7 +202,7 @@ void Workflow::put_off(Moment& again_at, const std::string& id, const base::Erro
 
 WaitingList Workflow::waiting() const {
   WaitingList list;
-  list.banner = banner_of(settings_.configuration.name, custody_.kind());
+  list.banner = banner_of(settings_.configuration.name, custody_.mode(), custody_.kind());
   for (const RequestRecord* const record : book_.in_state(RequestState::waiting)) {
     const auto id = base::from_hex(record->id);
     list.requests.push_back({record->id,
@@ -230,8 +234,8 @@ Result<Workflow::Prepared> Workflow::prepare(const std::string& id, package::Ins
   TRY(identity.expect_valid_at(log_.now()));
   SigningPlan plan =
       TRY(SigningPlan::make(spooled, inspection, key_class, identity,
-                                         profile_digest(*profile, identity.chain()), {profile->description, profile->url}));
-  return Prepared{std::move(spooled), std::move(inspection), std::move(key_class), std::move(identity), std::move(plan)};
+                                         profile_digest(*profile, identity.chain()), profile->form));
+  return Prepared{std::move(spooled), std::move(inspection), std::move(key_class), std::move(identity), std::move(plan), profile->form};
 }
 
 Result<Workflow::Prepared> Workflow::prepare_as_inspected(const RequestRecord& record) const {
@@ -249,8 +253,20 @@ Result<Document> Workflow::review(const std::string& id) {
   const Prepared prepared = TRY(prepare_as_inspected(*known));
   TRY(record(AuditEvent::review_opened, id, {}));
   Document document = review_of(*known, prepared.spooled, prepared.inspection, prepared.key_class, prepared.identity,
-                                prepared.plan.set(), prepared.plan.catalogs());
-  document.sections.insert(document.sections.begin(), {banner_of(settings_.configuration.name, custody_.kind()), {}});
+                                prepared.form, prepared.plan.set(), prepared.plan.catalogs());
+  document.sections.insert(document.sections.begin(), {banner_of(settings_.configuration.name, custody_.mode(), custody_.kind()), {}});
+  return document;
+}
+
+Result<Document> Workflow::look_at_tpm() {
+  if (sitting_ != nullptr) return fail(Errc::unavailable, "a request is being approved; look at the TPM afterwards");
+  custody_.let_go();
+  const Result<tpm::AuditAnchor> anchor = checked_anchor();
+  Document document = report_on_tpm(settings_.layout, custody_);
+  document.sections.insert(document.sections.begin(),
+                           {banner_of(settings_.configuration.name, custody_.mode(), custody_.kind()),
+                            {anchor ? std::string("the audit log agrees with the TPM") : "audit log: " + anchor.error().text()}});
+  if (!anchor) when_tpm_fails(anchor.error());
   return document;
 }
 
@@ -291,7 +307,11 @@ Result<transparency::Receipt> Workflow::receipt_of(const std::string& id) {
                        .tpm = custody_.kind(),
                        .receipt_keyid = custody_.receipt_keyid(),
                        .version = COLDSEAL_VERSION};
-  receipt.log = {.index = log_.lines() - 1, .head = log_.head().hex()};
+  const std::uint64_t lines = log_.lines();
+  tpm::ReceiptKey* const key = TRY(custody_.receipt_key());
+  transparency::TlogProof proof{lines - 1, log_.tree().inclusion(lines - 1, lines), {}};
+  proof.checkpoint = TRY(transparency::sign_checkpoint({transparency::log_origin(settings_.configuration.name), lines, log_.tree().root()}, *key));
+  receipt.log = {lines - 1, log_.head().hex(), log_.last_line(), proof.text()};
   if (const RequestRecord* const known = book_.find(id); known != nullptr) {
     receipt.profile = known->profile;
     for (const Submitter& submitter : settings_.configuration.submitters)

@@ -10,6 +10,9 @@
 
 namespace crypto {
 
+// SHA-1 is for the first of two signatures on files for Windows before 8, with an RSA key, and for nothing else.
+enum class Sha1 : std::uint8_t { refused, for_old_windows };
+
 enum class KeyAlgorithm : std::uint8_t { rsa_pkcs1, ecdsa_p256, ecdsa_p384 };
 
 class Signer {

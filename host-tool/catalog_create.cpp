@@ -33,7 +33,7 @@ using package::Finding;
 using package::Severity;
 namespace fs = std::filesystem;
 
-struct Options {
+struct CatalogCreateOptions {
   std::string folder;
   std::string os;
   std::string cdf;
@@ -55,7 +55,7 @@ struct MadeCatalog {
 };
 
 // The day DriverVer is held against: UTC, or the calendar of this machine.
-base::Time today(const Options& options, base::Time now) {
+base::Time today(const CatalogCreateOptions& options, base::Time now) {
   if (!options.local_time) return now;
   const std::time_t seconds = std::chrono::system_clock::to_time_t(now);
   std::tm local{};
@@ -63,7 +63,7 @@ base::Time today(const Options& options, base::Time now) {
   return now + std::chrono::seconds(local.tm_gmtoff);
 }
 
-Result<void> set_identity(formats::CatalogContent& content, const Options& options, base::Time now) {
+Result<void> set_identity(formats::CatalogContent& content, const CatalogCreateOptions& options, base::Time now) {
   if (options.list_id.empty()) {
     keys::fill_random(content.list_identifier);
   } else {
@@ -77,7 +77,7 @@ Result<void> set_identity(formats::CatalogContent& content, const Options& optio
   return {};
 }
 
-Result<Bytes> encoded(formats::CatalogContent content, const Options& options, base::Time now) {
+Result<Bytes> encoded(formats::CatalogContent content, const CatalogCreateOptions& options, base::Time now) {
   TRY(set_identity(content, options, now));
   const Bytes ctl = TRY(formats::encode_ctl(content));
   return formats::unsigned_catalog(ctl);
@@ -129,7 +129,7 @@ class DigestCache {
 };
 
 // --page-hashes, or --page-hashes=a.sys,b.sys
-Result<void> mark_page_hashes(const Options& options, std::vector<package::PlannedCatalog>& catalogs) {
+Result<void> mark_page_hashes(const CatalogCreateOptions& options, std::vector<package::PlannedCatalog>& catalogs) {
   std::map<std::string, bool> named;
   for (const std::string_view name : base::comma_list(options.page_hashes)) {
     if (!name.empty()) named.emplace(base::lower_ascii(name), false);
@@ -166,7 +166,7 @@ void print_test(const package::Inspection& inspection) {
   print_part("Warnings", inspection.findings, Severity::warning);
 }
 
-Result<Exit> finish(const std::vector<MadeCatalog>& made, const std::vector<Finding>* findings, const Options& options) {
+Result<Exit> finish(const std::vector<MadeCatalog>& made, const std::vector<Finding>* findings, const CatalogCreateOptions& options) {
   Json list = Json::array();
   for (const MadeCatalog& catalog : made) {
     if (!options.check_only) TRY(usb::write_file(catalog.path, catalog.file));
@@ -181,7 +181,7 @@ Result<Exit> finish(const std::vector<MadeCatalog>& made, const std::vector<Find
   return Exit::done;
 }
 
-Result<Exit> create_from_infs(const Options& options, base::Time now) {
+Result<Exit> create_from_infs(const CatalogCreateOptions& options, base::Time now) {
   if (options.os.empty()) return fail(Errc::usage, "--os names the operating systems, as Inf2Cat's /os: does: --os 10_X64");
   const auto targets = TRY(base::within("--os", package::os_targets_from_list(options.os)));
   std::vector<std::string> names;
@@ -231,7 +231,7 @@ const base::ByteSource* cdf_source(const PackageFolder& folder, const std::strin
   return by_name;
 }
 
-Result<Exit> create_from_cdf(const Options& options, base::Time now) {
+Result<Exit> create_from_cdf(const CatalogCreateOptions& options, base::Time now) {
   if (!options.os.empty() || options.all_page_hashes || !options.page_hashes.empty())
     return fail(Errc::usage, "a CDF says itself what --os and --page-hashes would: leave them out");
   const Bytes text = TRY(usb::read_file(options.cdf, base::limits::kInfBytes));
@@ -265,7 +265,7 @@ Result<Exit> create_from_cdf(const Options& options, base::Time now) {
   return finish({std::move(catalog)}, nullptr, options);
 }
 
-Result<Exit> create(const Options& options, base::Time now) {
+Result<Exit> create(const CatalogCreateOptions& options, base::Time now) {
   if (options.folder.empty() && options.cdf.empty()) return fail(Errc::usage, "give the folder of a package, or --cdf FILE");
   return options.cdf.empty() ? create_from_infs(options, now) : create_from_cdf(options, now);
 }
@@ -277,7 +277,7 @@ void add_catalog_create(base::Command& catalog, Run& run, base::Time now) {
       "create",
       "Tests a driver package as Inf2Cat does and makes the unsigned catalogs that its INFs name; or makes one from a CDF, as\n"
       "MakeCat does. Errors found in the package stop it, and nothing is written.");
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<CatalogCreateOptions>();
   command.option("DIR", options->folder, "Folder of the package; with --cdf, of the files it names (else those beside it)");
   command.option("--os", options->os, "Operating systems, as Inf2Cat's /os: takes them: 10_X64,Server2025_X64");
   command.option("--cdf", options->cdf, "Catalog definition file instead of INFs");

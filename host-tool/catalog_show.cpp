@@ -27,7 +27,7 @@ using formats::Catalog;
 using formats::CatalogEntry;
 using formats::NameValue;
 
-struct Options {
+struct CatalogOptions {
   std::string file;
   std::string other;
   std::string package;
@@ -128,7 +128,7 @@ void print_catalog(const Catalog& catalog, const PathsByDigest& paths, const std
   }
 }
 
-Result<Exit> show(const Options& options, base::Time now) {
+Result<Exit> show(const CatalogOptions& options, base::Time now) {
   const Bytes file = TRY(usb::read_file(options.file, base::limits::kCatalogBytes));
   const Catalog catalog = TRY(base::within(printable(options.file), Catalog::parse(file)));
   const std::string signer = catalog.is_signed() ? package::verify_catalog_signature(file, {}, now).signer : std::string();
@@ -168,7 +168,7 @@ std::vector<std::string> missing_from(const std::multiset<std::string>& a, const
   return only;
 }
 
-Result<Exit> diff(const Options& options) {
+Result<Exit> diff(const CatalogOptions& options) {
   const auto read = [](const std::string& path) -> Result<Catalog> {
     const Bytes file = TRY(usb::read_file(path, base::limits::kCatalogBytes));
     return base::within(printable(path), Catalog::parse(file));
@@ -200,7 +200,7 @@ Result<Exit> diff(const Options& options) {
 
 void add_catalog_show(base::Command& catalog, Run& run, base::Time now) {
   base::Command command = catalog.sub("show", "Shows what a catalog says: systems, hardware ids, files, digests, and who signed it.");
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<CatalogOptions>();
   command.option("FILE", options->file, "The catalog").required();
   command.option("--package", options->package, "Say of each member which file of this folder it is");
   command.flag("--json", options->json, "One JSON object instead of text");
@@ -210,7 +210,7 @@ void add_catalog_show(base::Command& catalog, Run& run, base::Time now) {
 void add_catalog_diff(base::Command& catalog, Run& run) {
   base::Command command = catalog.sub(
       "diff", "Compares what two catalogs say; list identifier, time and signatures are left out. Exit status 1 when they differ.");
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<CatalogOptions>();
   command.option("A", options->file, "A catalog").required();
   command.option("B", options->other, "Another").required();
   command.flag("--json", options->json, "One JSON object instead of text");

@@ -22,7 +22,7 @@ using base::Errc;
 using base::fail;
 using base::Result;
 
-struct Options {
+struct CollectOptions {
   std::string from;
   SerialOptions serial;
   std::string key;
@@ -32,7 +32,7 @@ struct Options {
   std::vector<std::string> ids;
 };
 
-Result<std::vector<serial::Collected>> collect_from_stick(const Options& options, const usb::OnProgress& progress) {
+Result<std::vector<serial::Collected>> collect_from_stick(const CollectOptions& options, const usb::OnProgress& progress) {
   const mass_storage::Stick stick = TRY(mass_storage::Stick::open(options.from));
   std::vector<std::string> ids = options.ids;
   if (ids.empty()) ids = TRY(stick.responses());
@@ -44,7 +44,7 @@ Result<std::vector<serial::Collected>> collect_from_stick(const Options& options
   return collected;
 }
 
-Result<void> expect_sensible(const Options& options) {
+Result<void> expect_sensible(const CollectOptions& options) {
   if (options.from.empty() == options.serial.device.empty())
     return fail(Errc::usage, "one of --from STICK and --serial DEV is wanted");
   if (options.from.empty() && options.key.empty())
@@ -57,7 +57,7 @@ Result<void> expect_sensible(const Options& options) {
   return {};
 }
 
-void say_next(const Options& options, bool any) {
+void say_next(const CollectOptions& options, bool any) {
   if (options.serial.json) return;
   if (!any)
     fmt::print(stderr, "coldseal: there is no response yet\n");
@@ -66,7 +66,7 @@ void say_next(const Options& options, bool any) {
                wire::kReceiptName);
 }
 
-Result<Exit> collect_over_cable(const Options& options) {
+Result<Exit> collect_over_cable(const CollectOptions& options) {
   keys::SubmitterKey key = TRY(submitter_key_from(options.key, options.pass_phrase_file));
   SerialReport report(options.serial, "collecting");
   if (options.list) {
@@ -85,7 +85,7 @@ Result<Exit> collect_over_cable(const Options& options) {
   return Exit::done;
 }
 
-Result<Exit> collect(const Options& options) {
+Result<Exit> collect(const CollectOptions& options) {
   TRY(expect_sensible(options));
   if (options.from.empty()) return collect_over_cable(options);
   TRY(usb::make_folders(options.output));
@@ -109,7 +109,7 @@ Result<Exit> collect(const Options& options) {
 void add_collect(base::Command& app, Run& run) {
   base::Command command = app.sub(
       "collect", "Copies the appliance's responses (signed files and receipts) to a folder. Verify them there.");
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<CollectOptions>();
   const base::CommandOption from = command.option("--from", options->from, "Where the stick is mounted");
   add_serial_options(command, options->serial).excludes(from);
   command.option("--key", options->key, "With --serial: private key of the submitter, to whom alone responses are given");

@@ -26,6 +26,8 @@ void add_inspect(base::Command& app, Run& run, base::Time now);
 void add_catalog(base::Command& app, Run& run, base::Time now);
 void add_verify(base::Command& app, Run& run, base::Time now);
 void add_signature(base::Command& app, Run& run);
+void add_audit(base::Command& app, Run& run);
+void add_slip(base::Command& app, Run& run);
 void add_verify_transcript(base::Command& app, Run& run);
 void add_timestamp(base::Command& app, Run& run);
 

@@ -15,13 +15,13 @@ namespace {
 
 using base::Result;
 
-struct Options {
+struct InspectOptions {
   std::string path;
   std::string os = "10_X64";
   bool json = false;
 };
 
-Result<Exit> inspect(const Options& options, base::Time now) {
+Result<Exit> inspect(const InspectOptions& options, base::Time now) {
   const auto targets = TRY(base::within("--os", package::os_targets_from_list(options.os)));
   std::vector<std::string> names;
   for (const package::OsTarget* const target : targets) names.emplace_back(target->name);
@@ -44,7 +44,7 @@ Result<Exit> inspect(const Options& options, base::Time now) {
 void add_inspect(base::Command& app, Run& run, base::Time now) {
   base::Command command = app.sub(
       "inspect", "Shows what is in a driver package and everything that is wrong with it, as the appliance will see it.");
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<InspectOptions>();
   command.option("PATH", options->path, "Folder of the package, or one file").required();
   command.option("--os", options->os, "Operating systems, as Inf2Cat's /os: takes them").shows_default();
   command.flag("--json", options->json, "One JSON object instead of text");

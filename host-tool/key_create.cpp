@@ -20,7 +20,7 @@ using base::fail;
 using base::Result;
 using base::SecretBytes;
 
-struct Options {
+struct KeyCreateOptions {
   std::string output;
   std::string pass_phrase_file;
   bool no_pass_phrase = false;
@@ -33,7 +33,7 @@ std::filesystem::path public_key_path(const std::filesystem::path& private_key) 
   return path;
 }
 
-Result<SecretBytes> new_pass_phrase(const Options& options) {
+Result<SecretBytes> new_pass_phrase(const KeyCreateOptions& options) {
   SecretBytes chosen;
   if (!options.pass_phrase_file.empty()) {
     chosen = TRY(pass_phrase_from_file(options.pass_phrase_file));
@@ -56,7 +56,7 @@ Result<void> expect_absent(const std::filesystem::path& path) {
   return {};
 }
 
-Result<Exit> create(const Options& options) {
+Result<Exit> create(const KeyCreateOptions& options) {
   const std::filesystem::path private_path = options.output;
   const std::filesystem::path public_path = public_key_path(private_path);
   TRY(expect_absent(private_path));
@@ -89,7 +89,7 @@ void add_key(base::Command& app, Run& run) {
   key.needs_sub();
   base::Command command = key.sub(
       "create", "Makes a submitter's key (ECDSA P-256, PKCS#8). It signs requests only, never code.");
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<KeyCreateOptions>();
   command.option("-o,--output", options->output, "File for the private key; K.pem gets K.pub.pem beside it")
       .required();
   const base::CommandOption none = command.flag("--no-passphrase", options->no_pass_phrase,

@@ -41,6 +41,8 @@ int main(int argc, char** argv) {
   add_collect(app, run);
   add_verify(app, run, now);
   add_signature(app, run);
+  add_audit(app, run);
+  add_slip(app, run);
   add_verify_transcript(app, run);
   add_timestamp(app, run);
   if (const std::optional<int> status = app.parse(argc, argv)) return *status;

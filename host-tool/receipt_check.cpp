@@ -7,6 +7,7 @@
 
 #include "crypto/base/limits.hpp"
 #include "crypto/base/text.hpp"
+#include "crypto/transparency/checkpoint.hpp"
 #include "crypto/transparency/dsse.hpp"
 #include "host-tool/signed_file.hpp"
 
@@ -54,25 +55,28 @@ bool has_nested(const Receipt& receipt, const crypto::Digest& approved, const Fi
 // The signature in the file is by the receipt's key, over the very digest that its officers approved.
 void judge_output(const Receipt& receipt, const transparency::OutputFile& output, const FileVerdict& file,
                   std::vector<Finding>& findings) {
-  const auto& items = receipt.signing_set->items;
-  const auto approved = std::find_if(items.begin(), items.end(),
-                                     [&](const transparency::SigningItem& item) { return item.file == output.path; });
-  const auto not_approved = [&] {
+  // Each signature that the officers approved for the file is there: two of them in one that was signed for old Windows.
+  const bool first_is_ours = output.operation != transparency::OutputOperation::appended;
+  bool has_first = false;
+  bool has_all = true;
+  std::size_t approved = 0;
+  for (const transparency::SigningItem& item : receipt.signing_set->items) {
+    if (item.file != output.path) continue;
+    ++approved;
+    const bool is_first = item.slot == transparency::kPrimarySlot;
+    has_first = has_first || is_first;
+    has_all = has_all && (is_first ? file.approved_digest == item.digest : has_nested(receipt, item.digest, file));
+  }
+  if (approved == 0 || !has_all || has_first != first_is_ours)
     add(findings, "receipt.not-approved", Severity::error, output.path,
         "what its signature signs is not what the officers approved according to the receipt", "do not use this file");
-  };
-  if (output.operation == transparency::OutputOperation::appended) {   // the first signature is somebody else's
-    if (approved == items.end() || approved->slot != transparency::kNestedSlot || !has_nested(receipt, approved->digest, file))
-      not_approved();
-    return;
-  }
+  if (!first_is_ours) return;
   if (receipt.certificate && file.certificate != receipt.certificate->sha256)
     add(findings, "receipt.other-certificate", Severity::error, output.path,
         "its signature is not by the certificate that the receipt names", "do not use this file");
   if (receipt.key && file.signing_key != receipt.key->spki_sha256)
     add(findings, "receipt.other-key-signed", Severity::error, output.path,
         "its signature is not by the key that the receipt names", "do not use this file");
-  if (approved == items.end() || file.approved_digest != approved->digest) not_approved();
 }
 
 // Timestamps come after the receipt: without them the file is the receipt's, byte for byte.
@@ -115,6 +119,9 @@ ReceiptVerdict check_receipt(std::string_view envelope_text, const std::vector<c
     return verdict;
   }
   judge_content(*receipt, *key, verdict.findings);
+  const Result<transparency::TlogProof> proof = transparency::TlogProof::parse(receipt->log.tlog_proof);   // receipts hold one that parses
+  if (const auto checkpoint = transparency::verify_checkpoint(proof->checkpoint, *key); !checkpoint)
+    add(verdict.findings, "receipt.log-proof", Severity::error, "", checkpoint.error().text(), "ask the appliance's administrator for the audit log");
   verdict.receipt = std::move(*receipt);
   return verdict;
 }

@@ -30,7 +30,7 @@ using base::Errc;
 using base::fail;
 using base::Result;
 
-struct Options {
+struct RequestOptions {
   std::string folder;
   std::string profile;
   std::string os;
@@ -55,7 +55,7 @@ Result<std::vector<wire::Operation>> operations_from_list(std::string_view list)
 }
 
 // What can be said wrong on the command line, before anything is read.
-Result<wire::Request> asked_for(const Options& options, base::Time now) {
+Result<wire::Request> asked_for(const RequestOptions& options, base::Time now) {
   wire::Request request;
   if (!transparency::is_name(options.profile))
     return fail(Errc::usage, fmt::format("--profile: \"{}\" is not a name (A-Z a-z 0-9 . _ -, at most {})",
@@ -114,7 +114,7 @@ Result<std::vector<wire::FileEntry>> digested(const PackageFolder& folder) {
   return entries;
 }
 
-Result<Exit> create(const Options& options, base::Time now) {
+Result<Exit> create(const RequestOptions& options, base::Time now) {
   wire::Request request = TRY(asked_for(options, now));
   const mass_storage::Stick stick = TRY(base::within("--to", mass_storage::Stick::open(options.to)));
   const PackageFolder folder = TRY(PackageFolder::open(options.folder));
@@ -154,7 +154,7 @@ void add_request(base::Command& app, Run& run, base::Time now) {
       "create",
       "Inspects a driver package, signs a manifest of every file in it, and writes both to a stick or a folder.\n"
       "Errors found in the package stop it, unless --force.");
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<RequestOptions>();
   command.option("DIR", options->folder, "Folder of the package: INF files and everything they name").required();
   command.option("--profile", options->profile, "Profile of the appliance to sign under").required();
   command.option("--os", options->os, "Operating systems, as Inf2Cat's /os: takes them: 10_X64,10_RS5_ARM64").required();

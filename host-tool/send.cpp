@@ -10,12 +10,12 @@
 namespace host_tool {
 namespace {
 
-struct Options {
+struct SendOptions {
   SerialOptions serial;
   std::vector<std::string> requests;
 };
 
-base::Result<Exit> send(const Options& options) {
+base::Result<Exit> send(const SendOptions& options) {
   const std::vector<std::filesystem::path> folders(options.requests.begin(), options.requests.end());
   SerialReport report(options.serial, "sending");
   const base::Result<std::vector<serial::Sent>> sent = serial::send_requests(report.link(), folders, report.progress());
@@ -29,7 +29,7 @@ base::Result<Exit> send(const Options& options) {
 void add_send(base::Command& app, Run& run) {
   base::Command command = app.sub(
       "send", "Sends requests to the appliance over a serial cable and waits until it has them on its disk.");
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<SendOptions>();
   add_serial_options(command, options->serial).required();
   command.option("REQUEST", options->requests,
                       "Request folders as `request create` wrote them: DIR/coldseal/requests/<id>")

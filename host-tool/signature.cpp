@@ -22,7 +22,7 @@ using base::fail;
 using base::Result;
 namespace oids = der::oids;
 
-struct Options {
+struct SignatureOptions {
   std::string file, out, signature;
   std::size_t nested = 0;   // 0: the primary signature
   bool append = false, as_entry = false, json = false;
@@ -60,7 +60,7 @@ void add_with_nested(base::ByteView der, const std::string& name, const std::str
     all.push_back(about(fmt::format("{} {}", nested_name, i + 1), (*nested)[i]));
 }
 
-Result<Exit> list(const Options& options) {
+Result<Exit> list(const SignatureOptions& options) {
   const SignedFile file = TRY(SignedFile::open(options.file));
   Json all = Json::array();
   for (std::size_t i = 0; i < file.signatures().size(); ++i)
@@ -89,13 +89,13 @@ std::vector<Bytes> with_first(const SignedFile& file, Bytes first) {
   return signatures;
 }
 
-Result<std::size_t> index_of(const Options& options, const std::vector<Bytes>& nested) {
+Result<std::size_t> index_of(const SignatureOptions& options, const std::vector<Bytes>& nested) {
   if (options.nested > nested.size())
     return fail(Errc::refused, fmt::format("{} nested signatures, number {} wanted", nested.size(), options.nested));
   return options.nested - 1;
 }
 
-Result<Exit> remove(const Options& options) {
+Result<Exit> remove(const SignatureOptions& options) {
   const SignedFile file = TRY(SignedFile::open(options.file));
   const Bytes* const first = TRY(file.first_signature());
   if (options.nested == 0) {   // the nested ones go with it: they live inside
@@ -110,7 +110,7 @@ Result<Exit> remove(const Options& options) {
   return Exit::done;
 }
 
-Result<Exit> extract(const Options& options) {
+Result<Exit> extract(const SignatureOptions& options) {
   const SignedFile file = TRY(SignedFile::open(options.file));
   const Bytes* const first = TRY(file.first_signature());
   Bytes signature = *first;
@@ -124,7 +124,7 @@ Result<Exit> extract(const Options& options) {
 }
 
 // What the signature is over is compared here; trust is verify's.
-Result<Exit> attach(const Options& options) {
+Result<Exit> attach(const SignatureOptions& options) {
   if (options.append && options.as_entry) return fail(Errc::usage, "--append and --entry exclude each other");
   const SignedFile file = TRY(SignedFile::open(options.file));
   Bytes signature = TRY(usb::read_file(options.signature, base::limits::kSignatureBytes));
@@ -154,10 +154,10 @@ Result<Exit> attach(const Options& options) {
 void add_signature(base::Command& app, Run& run) {
   base::Command command = app.sub("signature", "Lists, removes, extracts and attaches signatures of PE images, cabinets and catalogs.");
   command.needs_sub();
-  using Action = Result<Exit> (*)(const Options&);
+  using Action = Result<Exit> (*)(const SignatureOptions&);
   const auto add = [&](const char* name, const char* description, Action action) {
     base::Command sub = command.sub(name, description);
-    const auto options = std::make_shared<Options>();
+    const auto options = std::make_shared<SignatureOptions>();
     sub.option("FILE", options->file, "A PE image, cabinet or catalog").required();
     sub.when_chosen([options, action, &run] { run = [options, action] { return action(*options); }; });
     return std::pair(sub, options);

@@ -103,7 +103,7 @@ Result<void> SignedFile::read_signatures() {
 }
 
 Result<const Bytes*> SignedFile::first_signature() const {
-  if (signatures_.empty()) return fail(Errc::not_found, base::printable(path_.string()) + ": there is no signature");
+  if (signatures_.empty()) return fail(Errc::refused, base::printable(path_.string()) + ": there is no signature");
   return &signatures_.front();
 }
 

@@ -38,7 +38,7 @@ using base::Result;
 namespace fs = std::filesystem;
 namespace oids = der::oids;
 
-struct Options {
+struct TimestampOptions {
   std::vector<std::string> paths, authorities, trust;
   std::string response, queries, replies, digest = "sha256", slot = "all", policy;
   unsigned tries = 3, timeout = 20, pause = 2;
@@ -73,7 +73,7 @@ bool has_timestamp(ByteView signature) {
 
 class Plan {   // which signatures of which files get a timestamp
  public:
-  Plan(const Options& options, crypto::DigestAlgorithm algorithm) : options_(options), algorithm_(algorithm) {}
+  Plan(const TimestampOptions& options, crypto::DigestAlgorithm algorithm) : options_(options), algorithm_(algorithm) {}
 
   Result<void> add(const std::string& path) {
     const SignedFile file = TRY(SignedFile::open(path));
@@ -128,7 +128,7 @@ class Plan {   // which signatures of which files get a timestamp
     return {};
   }
 
-  const Options& options_;
+  const TimestampOptions& options_;
   crypto::DigestAlgorithm algorithm_;
   std::vector<Wanted> wanted_;
   std::vector<std::string> files_;
@@ -144,7 +144,7 @@ Bytes query_for(const Wanted& wanted, ByteView policy) {
 
 // One after the other, each for as many rounds as --tries says; the one that answered is asked first the next time.
 Result<Stamped> ask(std::vector<HttpUrl>& authorities, const Wanted& wanted, ByteView policy, const Trust& trust,
-                    const Options& options) {
+                    const TimestampOptions& options) {
   std::string answers;
   for (unsigned round = 0; round < options.tries; ++round) {
     if (round > 0) std::this_thread::sleep_for(std::chrono::seconds(options.pause));
@@ -165,7 +165,7 @@ Result<Stamped> ask(std::vector<HttpUrl>& authorities, const Wanted& wanted, Byt
                                          wanted.slot, answers));
 }
 
-Result<Tokens> from_network(const Plan& plan, ByteView policy, const Trust& trust, const Options& options) {
+Result<Tokens> from_network(const Plan& plan, ByteView policy, const Trust& trust, const TimestampOptions& options) {
   std::vector<HttpUrl> authorities;
   for (const std::string& text : options.authorities) {
     HttpUrl url = TRY(base::within("--tsa", HttpUrl::parse(text)));
@@ -273,7 +273,7 @@ Result<crypto::DigestAlgorithm> algorithm_named(const std::string& name) {
   return fail(Errc::usage, "--digest " + printable(name) + ": sha256, sha384 or sha512 wanted");
 }
 
-Result<void> expect_sound(const Options& options) {
+Result<void> expect_sound(const TimestampOptions& options) {
   const int ways = (options.authorities.empty() ? 0 : 1) + (options.queries.empty() ? 0 : 1) + (options.replies.empty() ? 0 : 1);
   if (ways != 1) return fail(Errc::usage, "one of --tsa, --queries and --replies is wanted");
   if (options.paths.empty() && options.response.empty()) return fail(Errc::usage, "PATH or --all is wanted: files to timestamp");
@@ -282,7 +282,7 @@ Result<void> expect_sound(const Options& options) {
   return {};
 }
 
-void report(const Plan& plan, const Tokens& tokens, const Options& options) {
+void report(const Plan& plan, const Tokens& tokens, const TimestampOptions& options) {
   Json list = Json::array();
   for (const Wanted& wanted : plan.wanted()) {
     const Stamped& stamped = tokens.at(wanted.name());
@@ -301,7 +301,7 @@ void report(const Plan& plan, const Tokens& tokens, const Options& options) {
                entry["time"].get<std::string>(), printable(entry["authority"].get<std::string>()));
 }
 
-Result<Exit> timestamp(const Options& options) {
+Result<Exit> timestamp(const TimestampOptions& options) {
   TRY(expect_sound(options));
   const crypto::DigestAlgorithm algorithm = TRY(algorithm_named(options.digest));
   Bytes policy;
@@ -337,7 +337,7 @@ void add_timestamp(base::Command& app, Run& run) {
       "timestamp",
       "Adds RFC 3161 timestamps to signatures already made: of PE images (nested ones too), cabinets and catalogs. What was\n"
       "signed stays as it is. Files are replaced only when every timestamp is there.");
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<TimestampOptions>();
   command.option("PATH", options->paths, "Signed files");
   command.option("--all", options->response, "A folder of collect: every file that was signed in it");
   command.option("--tsa", options->authorities, "A timestamp authority, http://...; several are asked in turn").one_each_time();

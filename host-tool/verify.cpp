@@ -23,7 +23,7 @@ using base::fail;
 using base::printable;
 using base::Result;
 
-struct Options {
+struct VerifyOptions {
   std::vector<std::string> paths;
   std::string catalog;
   std::string receipt;
@@ -129,7 +129,7 @@ Result<package::Policy> policy_named(const std::string& name) {
   return fail(Errc::usage, "--policy " + printable(name) + ": authenticode, kernel or uefi wanted");
 }
 
-Result<Exit> verify(const Options& options, base::Time now) {
+Result<Exit> verify(const VerifyOptions& options, base::Time now) {
   const Trust trust = TRY(Trust::load(options.trust));
   base::Time time = now;
   if (!options.at.empty()) time = TRY(base::within("--at", base::time_from_argument(options.at)));
@@ -182,7 +182,7 @@ void add_verify(base::Command& app, Run& run, base::Time now) {
       "verify",
       "Verifies signed files: each PE's signature, each catalog's signature and the files it covers, and with --receipt\n"
       "that the folder holds exactly what the appliance says it signed. docs/verification.md lists every reason.");
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<VerifyOptions>();
   command.option("PATH", options->paths, "Folders of signed files, or single files").required();
   command.option("--catalog", options->catalog, "A catalog from elsewhere that should cover the files");
   command.option("--receipt", options->receipt, "The receipt.dsse.json that came with the folder PATH");

@@ -16,8 +16,6 @@ using attest::OwnerCommand;
 using base::Errc;
 using base::fail;
 
-constexpr ESYS_TR kNone = ESYS_TR_NONE;
-
 Result<void> define(Context& context, const OwnerCommand& command, ESYS_TR session) {
   TPM2B_NV_PUBLIC area{};
   area.nvPublic.nvIndex = command.area.index;

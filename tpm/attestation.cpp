@@ -4,7 +4,9 @@
 
 #include <algorithm>
 
+#include "crypto/attest/credential.hpp"
 #include "crypto/attest/sign_command.hpp"
+#include "crypto/base/secret_bytes.hpp"
 #include "tpm/key_objects.hpp"
 
 namespace tpm {
@@ -13,7 +15,6 @@ namespace {
 using base::Errc;
 using base::fail;
 
-constexpr ESYS_TR kNone = ESYS_TR_NONE;
 constexpr TPM2_HANDLE kEndorsementCertificate = 0x01C0000A;   // TCG EK Credential Profile, section 2.2.1.4
 
 TPMT_SIG_SCHEME keys_own_scheme() {
@@ -42,16 +43,41 @@ Result<Attestation> attested(Call call) {
 }
 
 Result<Bytes> public_of(Device& device, TPM2_HANDLE handle) {
-  ESYS_TR key = TRY(persistent_key(device.context(), handle));
-  Result<Bytes> area = public_area(device.context(), key);
-  (void)Esys_TR_Close(device.context().esys(), &key);
-  return area;
+  const ESYS_TR key = TRY(persistent_key(device.context(), handle));
+  const NvIndex close_at_end(device.context(), key);
+  return public_area(device.context(), key);
 }
 
 }  // namespace
 
 Result<Bytes> identity_public(Device& device) { return public_of(device, kIdentityKeyHandle); }
 Result<Bytes> endorsement_public(Device& device) { return public_of(device, kEndorsementKeyHandle); }
+
+Result<void> prove_identity(Device& device, const FillRandom& fill_random) {
+  Context& context = device.context();
+  const NvIndex identity(context, TRY(persistent_key(context, kIdentityKeyHandle)));
+  const NvIndex endorsement(context, TRY(persistent_key(context, kEndorsementKeyHandle)));
+  const attest::Name name = TRY(name_of(context, identity.handle()));
+  const Bytes area = TRY(public_area(context, endorsement.handle()));
+  base::SecretBytes secret(32);
+  fill_random(secret.writable());
+  const attest::Credential credential = TRY(attest::make_credential(area, name, secret));
+  // The endorsement key's policy: PolicySecret of the endorsement hierarchy.
+  const Loaded session = TRY(policy_session(context));
+  const TPM2B_NONCE nothing{};
+  TRY(check(Esys_PolicySecret(context.esys(), ESYS_TR_RH_ENDORSEMENT, session.handle(), ESYS_TR_PASSWORD, kNone, kNone, &nothing, &nothing,
+                              &nothing, 0, nullptr, nullptr),
+            Step::owner));
+  const TPM2B_ID_OBJECT blob = sized_from(credential.blob, &TPM2B_ID_OBJECT::credential);
+  const TPM2B_ENCRYPTED_SECRET seed = sized_from(credential.encrypted_seed, &TPM2B_ENCRYPTED_SECRET::secret);
+  const auto opened = TRY(base::within("opening a credential for both keys", answer<TPM2B_DIGEST>(Step::other, [&](TPM2B_DIGEST** out) {
+    return Esys_ActivateCredential(context.esys(), identity.handle(), endorsement.handle(), ESYS_TR_PASSWORD, session.handle(), kNone, &blob,
+                                   &seed, out);
+  })));
+  if (!base::equal_secrets(bytes_of(*opened), secret.reveal()))
+    return fail(Errc::refused, "the TPM opened a credential for both keys and found something else in it");
+  return {};
+}
 
 Result<std::optional<Bytes>> endorsement_certificate(Device& device) {
   Context& context = device.context();
@@ -75,18 +101,34 @@ Result<std::optional<Bytes>> endorsement_certificate(Device& device) {
   return std::optional<Bytes>(std::move(certificate));
 }
 
-Result<Attestation> certify_index(Device& device, const attest::NvPublic& area, ByteView nonce) {
+namespace {
+
+// As the owner, or with the index's own empty authorisation.
+enum class Reader : std::uint8_t { owner, anybody };
+
+Result<Attestation> certify(Device& device, const attest::NvPublic& area, Reader reader, ByteView nonce) {
   Context& context = device.context();
   const NvIndex index = TRY(NvIndex::open(context, area));
   const ESYS_TR identity = TRY(persistent_key(context, kIdentityKeyHandle));
   const NvIndex close_identity(context, identity);
+  const ESYS_TR authority = reader == Reader::owner ? ESYS_TR_RH_OWNER : index.handle();
   const TPM2B_DATA qualifying = sized_from(nonce, &TPM2B_DATA::buffer);
   const TPMT_SIG_SCHEME scheme = keys_own_scheme();
   return base::within(fmt::format("certifying index 0x{:08x}", area.index),
                       attested([&](TPM2B_ATTEST** statement, TPMT_SIGNATURE** signature) {
-                        return Esys_NV_Certify(context.esys(), identity, ESYS_TR_RH_OWNER, index.handle(), ESYS_TR_PASSWORD,
+                        return Esys_NV_Certify(context.esys(), identity, authority, index.handle(), ESYS_TR_PASSWORD,
                                                ESYS_TR_PASSWORD, kNone, &qualifying, &scheme, area.size, 0, statement, signature);
                       }));
+}
+
+}  // namespace
+
+Result<Attestation> certify_index(Device& device, const attest::NvPublic& area, ByteView nonce) {
+  return certify(device, area, Reader::owner, nonce);
+}
+
+Result<Attestation> certify_readable_index(Device& device, const attest::NvPublic& area, ByteView nonce) {
+  return certify(device, area, Reader::anybody, nonce);
 }
 
 Result<Attestation> quote(Device& device, ByteView nonce) {

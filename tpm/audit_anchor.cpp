@@ -1,17 +1,9 @@
 #include "tpm/audit_anchor.hpp"
 
-#include "crypto/base/byte_reader.hpp"
-#include "crypto/base/byte_writer.hpp"
 #include "tpm/officer_session.hpp"
 
 namespace tpm {
 namespace {
-
-constexpr ESYS_TR kNone = ESYS_TR_NONE;
-
-Result<crypto::Digest> sha256_digest(ByteView bytes) {
-  return crypto::Digest::from_bytes(crypto::DigestAlgorithm::sha256, bytes);
-}
 
 // An index that was never written has another Name.
 Result<NvIndex> open_either(Context& context, const attest::NvPublic& area) {
@@ -21,14 +13,6 @@ Result<NvIndex> open_either(Context& context, const attest::NvPublic& area) {
 }
 
 }  // namespace
-
-Bytes baseline_bytes(const AnchorBaseline& baseline) {
-  return base::ByteWriter().u64be(baseline.count).put(baseline.extended.bytes()).put(baseline.head.bytes()).bytes();
-}
-
-crypto::Digest extended_by(const crypto::Digest& before, const crypto::Digest& line) {
-  return crypto::sha256(base::ByteWriter().put(before.bytes()).put(line.bytes()).bytes());
-}
 
 Result<void> AuditAnchor::extend(const crypto::Digest& line) {
   Context& context = device_->context();
@@ -65,22 +49,12 @@ Result<AnchorState> AuditAnchor::state() const {
   Context& context = device_->context();
   const Bytes extended = TRY(base::within("AUDIT_EXT", read_index(context, firmware_->map().audit_extend())));
   const Bytes count = TRY(base::within("AUDIT_CNT", read_index(context, firmware_->map().audit_count())));
-  base::ByteReader in(count);
-  const std::uint64_t number = TRY(in.u64be());
-  crypto::Digest digest = TRY(sha256_digest(extended));
-  return AnchorState{number, std::move(digest)};
+  return attest::parse_anchor(count, extended);
 }
 
 Result<AnchorBaseline> AuditAnchor::baseline() const {
   const Bytes bytes = TRY(base::within("BASELINE", read_index(device_->context(), attest::baseline_index())));
-  base::ByteReader in(bytes);
-  const std::uint64_t count = TRY(in.u64be());
-  const ByteView extended = TRY(in.take(32));
-  const ByteView head = TRY(in.take(32));
-  TRY(in.expect_end());
-  crypto::Digest extended_digest = TRY(sha256_digest(extended));
-  crypto::Digest head_digest = TRY(sha256_digest(head));
-  return AnchorBaseline{count, std::move(extended_digest), std::move(head_digest)};
+  return attest::parse_baseline(bytes);
 }
 
 }  // namespace tpm

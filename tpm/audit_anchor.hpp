@@ -3,22 +3,15 @@
 // administrators write, says from where on the log must match: {count, EXT, head of the log} at that time.
 #pragma once
 
+#include "crypto/attest/log_anchor.hpp"
 #include "tpm/firmware_gate.hpp"
 
 namespace tpm {
 
-struct AnchorState {
-  std::uint64_t count = 0;
-  crypto::Digest extended;
-};
-struct AnchorBaseline {
-  std::uint64_t count = 0;
-  crypto::Digest extended;
-  crypto::Digest head;   // SHA-256 of the log's last line then; zeros for an empty log
-};
-Bytes baseline_bytes(const AnchorBaseline& baseline);
-// What EXT becomes: SHA-256 of what it was and the line's digest (Part 3 section 31.9).
-crypto::Digest extended_by(const crypto::Digest& before, const crypto::Digest& line);
+using attest::AnchorBaseline;
+using attest::AnchorState;
+using attest::baseline_bytes;
+using attest::extended_by;
 
 class AuditAnchor {  // device and gate must outlive it
  public:

@@ -51,6 +51,13 @@ Context::~Context() {
   if (tcti_ != nullptr) Tss2_TctiLdr_Finalize(&tcti_);
 }
 
+void Context::let_go(ESYS_TR handle) {
+  const auto holder = holders_.find(handle);
+  if (holder == holders_.end() || --holder->second != 0) return;   // forgotten, or somebody else still needs it
+  holders_.erase(holder);
+  (void)Esys_TR_Close(esys_, &handle);
+}
+
 Loaded::~Loaded() {
   // Nothing can be done about a flush that does not succeed: the TPM is gone then, and its sessions with it.
   if (handle_ != ESYS_TR_NONE && Esys_FlushContext(context_->esys(), handle_) != TSS2_RC_SUCCESS)
@@ -158,8 +165,10 @@ Result<bool> is_defined(Context& context, const attest::NvPublic& area) {
 }
 
 NvIndex::~NvIndex() {
-  if (handle_ != ESYS_TR_NONE) Esys_TR_Close(context_->esys(), &handle_);
+  if (handle_ != ESYS_TR_NONE) context_->let_go(handle_);
 }
+
+void NvIndex::forget() { context_->forget(std::exchange(handle_, ESYS_TR_NONE)); }
 
 WithAuth::WithAuth(Context& context, const NvIndex& index, const base::SecretBytes& auth)
     : context_(context), index_(index) {

@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cstring>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -24,6 +25,8 @@ namespace tpm {
 using base::Bytes;
 using base::ByteView;
 using base::Result;
+
+inline constexpr ESYS_TR kNone = ESYS_TR_NONE;   // no session, no handle
 
 // Success, or what the code means at that step.
 Result<void> check(TSS2_RC code, Step step);
@@ -79,8 +82,15 @@ class Context {  // one connection to one TPM
   ESYS_TR storage_root() const { return storage_root_; }
   void set_storage_root(ESYS_TR handle) { storage_root_ = handle; }
 
+  // ESYS has one handle for one index or persistent key, however often it is opened, and closing it closes it for all: whoever
+  // holds one counts itself in, and the last one out closes it.
+  void hold(ESYS_TR handle) { ++holders_[handle]; }
+  void let_go(ESYS_TR handle);
+  void forget(ESYS_TR handle) { holders_.erase(handle); }   // ESYS has closed it itself
+
  private:
   Context() = default;
+  std::map<ESYS_TR, unsigned> holders_;
   TSS2_TCTI_CONTEXT* tcti_ = nullptr;   // when it is ours
   ESYS_CONTEXT* esys_ = nullptr;
   ESYS_TR storage_root_ = ESYS_TR_NONE;
@@ -123,18 +133,18 @@ Result<Bytes> name_of(Context& context, ESYS_TR handle);
 // scratch: a policy session of no further use.
 void overwrite_auth_in(Context& context, const Loaded& hmac, const Loaded& scratch);
 
-class NvIndex {  // what ESYS knows of an NV index; nothing in the TPM to flush; move-only
+class NvIndex {  // what ESYS knows of an NV index (or persistent key); nothing in the TPM to flush; move-only
  public:
   static Result<NvIndex> open(Context& context, std::uint32_t index);   // Errc::not_found
   // As above, and its Name is the wanted public area's: Errc::refused otherwise.
   static Result<NvIndex> open(Context& context, const attest::NvPublic& wanted);
-  NvIndex(Context& context, ESYS_TR handle) : context_(&context), handle_(handle) {}
+  NvIndex(Context& context, ESYS_TR handle) : context_(&context), handle_(handle) { context.hold(handle); }
   NvIndex(NvIndex&& other) noexcept
       : context_(other.context_), handle_(std::exchange(other.handle_, ESYS_TR_NONE)) {}
   NvIndex& operator=(NvIndex&&) = delete;
   ~NvIndex();
   ESYS_TR handle() const { return handle_; }
-  void forget() { handle_ = ESYS_TR_NONE; }   // it was undefined, and ESYS has closed the handle
+  void forget();   // it was undefined, and ESYS has closed the handle
 
  private:
   Context* context_;

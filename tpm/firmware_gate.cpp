@@ -14,8 +14,6 @@ namespace {
 using base::Errc;
 using base::fail;
 
-constexpr ESYS_TR kNone = ESYS_TR_NONE;
-
 TPML_PCR_SELECTION firmware_pcrs() {
   TPML_PCR_SELECTION selection{};
   selection.count = 1;

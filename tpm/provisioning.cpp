@@ -15,7 +15,6 @@ using attest::OwnerCommand;
 using base::Errc;
 using base::fail;
 
-constexpr ESYS_TR kNone = ESYS_TR_NONE;
 constexpr std::uint32_t kProbe = 0x018000FE;   // an index nobody uses
 
 Result<std::uint32_t> property(Device& device, TPM2_PT wanted) {
@@ -63,9 +62,27 @@ Result<void> set_policy(Device& device, ESYS_TR hierarchy) {
 
 }  // namespace
 
+namespace {
+
+// CVE-2019-16863 (TPM-FAIL): the time of ECDSA signatures gives the key away, and ours are the identity and the receipt key.
+// STMicroelectronics, "Information on ST's TPM firmware update - ECDSA signature generation": versions affected.
+constexpr std::pair<unsigned, unsigned> kTpmFail[] = {{71, 0}, {71, 4}, {71, 12}, {73, 0}, {73, 4}, {73, 5}, {73, 8},
+                                                      {73, 9}, {74, 0}, {74, 4},  {74, 5}, {74, 8}, {74, 9}, {74, 16}};
+
+// CVE-2023-1017: a command can make the TPM unreachable until the power is cut. Nuvoton, advisory SA-003: NPCT65x with these.
+constexpr std::uint64_t kOutOfBounds[] = {0x0001'0003'0000'0001, 0x0001'0003'0001'0000, 0x0001'0003'0002'0008};
+
+}  // namespace
+
 std::string known_flaw(const std::string& manufacturer, std::uint64_t firmware) {
   const auto major = static_cast<unsigned>(firmware >> 48);
   const auto minor = static_cast<unsigned>(firmware >> 32 & 0xffff);
+  if (manufacturer == "STM" && std::find(std::begin(kTpmFail), std::end(kTpmFail), std::pair(major, minor)) != std::end(kTpmFail))
+    return fmt::format("STMicroelectronics firmware {}.{} tells ECDSA keys by the time its signatures take (TPM-FAIL, CVE-2019-16863); "
+                       "update it", major, minor);
+  if (manufacturer == "NTC" && std::find(std::begin(kOutOfBounds), std::end(kOutOfBounds), firmware) != std::end(kOutOfBounds))
+    return fmt::format("Nuvoton firmware {}.{}.{}.{} can be made unreachable by one command (CVE-2023-1017); update it", major, minor,
+                       firmware >> 16 & 0xffff, firmware & 0xffff);
   // Infineon's security advisory on CVE-2017-15361: TPM 2.0 firmware 5.0 to 5.61 and 7.0 to 7.61 make weak RSA keys.
   if (manufacturer == "IFX" && (major == 5 || major == 7) && minor < 62)
     return fmt::format("Infineon firmware {}.{} makes RSA keys that can be factored (ROCA, CVE-2017-15361); update it", major, minor);

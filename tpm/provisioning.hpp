@@ -17,7 +17,8 @@ namespace tpm {
 Result<std::vector<std::string>> objections(Device& device, attest::Mode mode);
 // The same as far as it can be seen at every start, with the hierarchies closed.
 Result<std::vector<std::string>> objections_at_start(Device& device, attest::Mode mode);
-// "SLB9670 firmware 7.61: ROCA ..." for firmware with published flaws that matter here; empty otherwise.
+// "Infineon firmware 7.61 ... (ROCA, ...)" for firmware with published flaws that matter here; empty otherwise. firmware: as
+// Device::firmware(): four numbers of 16 bits. Only what the makers' own advisories say.
 std::string known_flaw(const std::string& manufacturer, std::uint64_t firmware);
 
 // Errc::refused when the TPM holds indices of ours or of others in the owner's range, or hierarchies have passwords.

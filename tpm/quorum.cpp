@@ -39,6 +39,7 @@ struct QuorumKey::State {
   Device& device;
   const FirmwareGate& firmware;
   Quorum quorum;
+  crypto::Sha1 sha1;
   attest::QuorumTree tree;
   LoadedKey key;
   crypto::PublicKey public_key;
@@ -53,7 +54,7 @@ struct QuorumKey::State {
   std::optional<Loaded> gate_session;   // opens both gates, one after the other; not while PINs are entered: three sessions load
 
   Result<Digest> cp_hash(const Digest& digest) const {
-    return attest::sign_cp_hash(key.area.name(), key.area.algorithm(), digest);
+    return attest::sign_cp_hash(key.area.name(), key.area.algorithm(), digest, sha1);
   }
   // What an officer approves: that the gate opens for this session and this TPM2_Sign.
   Result<Digest> gate_cp_hash(const Digest& digest, ByteView nonce) const {
@@ -83,7 +84,7 @@ Result<NewKey> QuorumKey::create(Device& device, const FirmwareGate& firmware, u
 }
 
 Result<QuorumKey> QuorumKey::load(Device& device, const FirmwareGate& firmware, unsigned key_class, const KeyBlob& blob,
-                                  const Quorum& quorum) {
+                                  const Quorum& quorum, crypto::Sha1 sha1) {
   Context& context = device.context();
   attest::QuorumTree tree = TRY(tree_of(quorum));
   const Bytes in_force = TRY(base::within("roster", read_index(context, attest::roster_index(key_class))));
@@ -98,7 +99,7 @@ Result<QuorumKey> QuorumKey::load(Device& device, const FirmwareGate& firmware, 
   Loaded main = TRY(policy_session(context));
   const std::uint32_t main_handle = TRY(tpm_handle_of(context, main));
   const Pace pace = device.is_software() ? kSoftwarePace : kChipPace;
-  return QuorumKey(std::unique_ptr<State>(new State{device, firmware, quorum, std::move(tree), std::move(key),
+  return QuorumKey(std::unique_ptr<State>(new State{device, firmware, quorum, sha1, std::move(tree), std::move(key),
                                                     std::move(public_key), attest::name_of(attest::quorum_gate(key_class)),
                                                     std::move(roster), std::move(gate), std::move(main), main_handle, pace,
                                                     false, false, std::nullopt}));

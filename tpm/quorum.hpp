@@ -79,8 +79,9 @@ class QuorumKey {  // loaded in the TPM while it lives; move-only; the device mu
   static Result<NewKey> create(Device& device, const FirmwareGate& firmware, unsigned key_class, crypto::KeyAlgorithm algorithm);
   // Errc::mismatch when the roster in the TPM is another quorum's, or the key has another class's policy; Errc::refused for
   // a key that could leave the TPM, sign without its policy, or belongs to another TPM. `firmware` must outlive it.
+  // sha1: whether approve() and sign() take SHA-1 digests.
   static Result<QuorumKey> load(Device& device, const FirmwareGate& firmware, unsigned key_class, const KeyBlob& blob,
-                                const Quorum& quorum);
+                                const Quorum& quorum, crypto::Sha1 sha1 = crypto::Sha1::refused);
   QuorumKey(QuorumKey&&) noexcept;
   QuorumKey& operator=(QuorumKey&&) noexcept;
   ~QuorumKey();
@@ -89,7 +90,7 @@ class QuorumKey {  // loaded in the TPM while it lives; move-only; the device mu
   const crypto::PublicKey& public_key() const;
   const Quorum& quorum() const;
 
-  // One PIN entry for all the digests (SHA-256 or SHA-384; at most limits::kSigningSet). Errc::refused for a wrong PIN
+  // One PIN entry for all the digests (SHA-256, SHA-384, SHA-1 if asked for; at most limits::kSigningSet). Errc::refused for a wrong PIN
   // ("PIN wrong, 4 tries left") or a blocked officer, Errc::not_found for one who is not of the quorum. The PIN is
   // wiped before this returns, and long before anything is signed.
   Result<Approval> approve(const std::string& officer, base::SecretBytes pin, std::span<const crypto::Digest> digests);

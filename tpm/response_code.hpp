@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "crypto/base/result.hpp"
 
@@ -35,11 +36,17 @@ struct Advice {
   std::string cause;
   std::string consequence;
   std::string next_step;
-  std::string recovery;   // the command that begins it, or empty: "coldseal-admin unlock"
+  std::string recovery;   // how the same screen begins it: at the prompt, in the console's list, or "coldseal-admin unlock"
 };
 Advice advice(std::uint32_t code, Step step);
 
-// The advice as an error: "cause; next step". Errc::refused where people's credentials or approvals are not accepted, Errc::unavailable where trying again helps,
+struct KnownCode {   // without parameter, handle or session number; Step::other for any step
+  std::uint32_t code = 0;
+  Step step = Step::other;
+};
+std::vector<KnownCode> known_codes();   // the table, for its tests
+
+// The advice as an error: "cause; consequence; next step: recovery". Errc::refused where people's credentials or approvals are not accepted, Errc::unavailable where trying again helps,
 // Errc::tpm otherwise.
 base::Error explain(std::uint32_t code, Step step);
 

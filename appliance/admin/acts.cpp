@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "appliance/admin/act_log.hpp"
 #include "appliance/admin/people.hpp"
 #include "appliance/anchored_log.hpp"
 #include "appliance/configuration.hpp"
@@ -52,28 +53,28 @@ class Act {  // one act: approved, logged, then carried out command by command
     act.approvals_ = TRY(collect_approvals(act.administration_.administrators().m, "administrator", desk.terminal,
                                            [&](const std::string& name, base::SecretBytes pin) {
                                              return act.administration_.approve(name, std::move(pin), all);
+                                           },
+                                           [&](const std::string& name, const std::string& reason) {
+                                             return log_failed_pin(desk, act.administration_.administrators(), name, reason);
                                            }));
     TRY(act.log(event, what, fingerprint));
     return act;
   }
   Result<void> run(const OwnerCommand& command) { return administration_.run(command, approvals_); }
+  // From the moment that ADMIN_ROSTER holds another tree, the approvals count for what they are worth in that one.
+  Result<void> adopt_roster_in_force() {
+    Result<tpm::Administration> loaded = desk_->custody.administration();
+    if (!loaded) return tl::unexpected<base::Error>(loaded.error());
+    administration_ = std::move(*loaded);
+    return {};
+  }
 
  private:
   Act(const AdminDesk& desk, tpm::Administration administration) : desk_(&desk), administration_(std::move(administration)) {}
   Result<void> log(AuditEvent event, const std::string& what, const crypto::Digest& fingerprint) {
-    AnchoredLog::Opened opened = TRY(AnchoredLog::open(desk_->layout.audit_log(), desk_->clock));
-    tpm::AuditAnchor anchor = TRY(desk_->custody.anchor());
     std::string names;
     for (const tpm::Approval& approval : approvals_) names += (names.empty() ? "" : ", ") + approval.officer();
-    const std::map<std::string, std::string> data = {{"what", what}, {"administrators", names}, {"commands", fingerprint.hex()}};
-    if (event == AuditEvent::rebaselined) {
-      // The log does not fit its anchor: that is why they do this. The line is under the baseline that they write next.
-      TRY(opened.log.append(event, "", data));
-      return {};
-    }
-    TRY(opened.log.check(anchor));
-    const AnchoredLog::Anchored written = TRY(opened.log.append_anchored(anchor, event, "", data));
-    return written.anchored;
+    return log_act(*desk_, event, {{"what", what}, {"administrators", names}, {"commands", fingerprint.hex()}});
   }
   const AdminDesk* desk_;
   tpm::Administration administration_;
@@ -208,7 +209,13 @@ Result<void> change_roster(const AdminDesk& desk, const RosterChange& change) {
   Act act = TRY(Act::begin(desk, AuditEvent::administration, what, commands, may_need));
   for (const OwnerCommand& command : commands) {
     if (command.area.index != place.index || command.command != attest::CommandCode::nv_write) {
-      TRY(act.run(command));
+      const Result<void> done = act.run(command);
+      // Who approved may have left with this very act, or more are needed now; what stays opens nothing.
+      if (!done && administrators && command.command == attest::CommandCode::nv_undefine && done.error().code() == Errc::refused) {
+        desk.terminal.show("the index of " + leaves->name + " stays: those who approved are not a quorum any more. It is on no roster, and opens nothing");
+        continue;
+      }
+      TRY(done);
       continue;
     }
     if (is_new) {
@@ -222,6 +229,7 @@ Result<void> change_roster(const AdminDesk& desk, const RosterChange& change) {
     TRY(stage_roster(roster.file, after, roster.slot));
     TRY(act.run(command));
     TRY(settle_rosters(desk.layout, *device));
+    if (administrators) TRY(act.adopt_roster_in_force());
     desk.terminal.show("in force from now on: " + command.purpose);
   }
   desk.terminal.show(what);
@@ -236,6 +244,11 @@ Result<void> change_own_pin(const AdminDesk& desk, const std::optional<std::stri
   desk.terminal.show("this box says: " + words + "   (other words: type no PIN)");
   const base::SecretBytes old_pin = TRY(ask_pin(person.name, desk.terminal));
   const base::SecretBytes pin = TRY(new_pin(person.name, desk.terminal));
+  if (const Result<void> proved = tpm::prove_officer(*device, person, old_pin); !proved) {
+    TRY(log_failed_pin(desk, roster.quorum, person.name, proved.error().text()));
+    return proved;
+  }
+  TRY(log_act(desk, AuditEvent::administration, {{"what", person.name + " changes the own PIN"}}));
   TRY(tpm::change_pin(*device, person, old_pin, pin));
   desk.terminal.show(fmt::format("{} has a new PIN", person.name));
   return {};
@@ -259,7 +272,6 @@ Result<void> raise_floor(const AdminDesk& desk, std::uint64_t version) {
   const Bytes before = TRY(tpm::read_public_index(*device, attest::floor_index()));
   const Bytes after = base::ByteWriter().u64be(version).bytes();
   if (after <= before) return fail(Errc::refused, fmt::format("the floor is {} or higher already; it is never lowered", version));
-  desk.custody.let_go();   // ESYS has one handle for an index: reading FLOOR has closed the one that the gate keeps
   return do_all(desk, fmt::format("raise the firmware floor to {}", version),
                 {OwnerCommand::write(attest::floor_index(), after, fmt::format("firmware older than version {} never signs again", version))});
 }
@@ -283,6 +295,15 @@ Result<void> set_clock(const AdminDesk& desk, base::Time now) {
 Result<void> reset_lockout(const AdminDesk& desk) {
   return do_all(desk, "reset the TPM's lockout", {OwnerCommand::reset_lockout("the TPM's own count of failed tries goes to none")});
 }
+
+namespace {
+
+// What was typed as a name may be a PIN.
+std::string name_or_not(const tpm::Administration& administration, const std::string& typed) {
+  return person_on(administration.administrators(), typed) ? typed : "nobody of that roster";
+}
+
+}  // namespace
 
 Result<void> rebaseline(const AdminDesk& desk) {
   tpm::AuditAnchor anchor = TRY(desk.custody.anchor());
@@ -308,7 +329,11 @@ Result<void> rebaseline(const AdminDesk& desk) {
   const std::vector<OwnerCommand> commands = {write};
   const std::vector<tpm::Approval> approvals =
       TRY(collect_approvals(administration.administrators().m, "administrator", desk.terminal,
-                            [&](const std::string& name, base::SecretBytes pin) { return administration.approve(name, std::move(pin), commands); }));
+                            [&](const std::string& name, base::SecretBytes pin) { return administration.approve(name, std::move(pin), commands); },
+                            [&](const std::string& name, const std::string& reason) -> Result<void> {   // the log is open here
+                              TRY(opened.log.append(AuditEvent::approval_failed, "", {{"administrator", name_or_not(administration, name)}, {"reason", reason}}));
+                              return {};
+                            }));
   TRY(administration.run(write, approvals));
   TRY(opened.log.check(anchor));
   const AnchoredLog::Anchored done = TRY(opened.log.append_anchored(

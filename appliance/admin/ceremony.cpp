@@ -2,11 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <map>
 #include <optional>
 
 #include "appliance/admin/ceremony_file.hpp"
+#include "appliance/admin/ceremony_progress.hpp"
 #include "appliance/admin/people.hpp"
 #include "appliance/custody.hpp"
 #include "crypto/base/byte_writer.hpp"
@@ -30,47 +30,6 @@ using base::printable;
 using base::Result;
 using transparency::SignedTranscript;
 using transparency::Transcript;
-
-// What was done, line by line, so that the next run goes on there. The first line says which ceremony.
-class Progress {
- public:
-  static Result<Progress> open(const std::filesystem::path& folder, const crypto::Digest& ceremony) {
-    TRY(usb::make_folders(folder));
-    Progress progress(folder / "progress");
-    if (is_there(progress.file_)) {
-      const Bytes bytes = TRY(usb::read_file(progress.file_, 1U << 20));
-      std::string_view rest = base::as_text(bytes);
-      for (std::size_t end = rest.find('\n'); end != std::string_view::npos; end = rest.find('\n')) {
-        progress.lines_.emplace_back(rest.substr(0, end));
-        rest.remove_prefix(end + 1);
-      }
-      if (progress.lines_.empty() || progress.lines_.front() != ceremony.hex())
-        return fail(Errc::refused, fmt::format("{}: another ceremony was begun on this appliance; finish it with its own file, or clear "
-                                               "the TPM and remove that folder", folder.string()));
-      return progress;
-    }
-    progress.lines_.push_back(ceremony.hex());
-    TRY(progress.save());
-    return progress;
-  }
-  bool begun() const { return lines_.size() > 1; }
-  bool has(const std::string& step) const { return std::find(lines_.begin(), lines_.end(), step) != lines_.end(); }
-  Result<void> done(const std::string& step) {
-    lines_.push_back(step);
-    return save();
-  }
-
- private:
-  explicit Progress(std::filesystem::path file) : file_(std::move(file)) {}
-  Result<void> save() const {
-    std::string text;
-    for (const std::string& line : lines_) text += line + "\n";
-    TRY(usb::write_file(file_, base::as_bytes(text)));
-    return {};
-  }
-  std::filesystem::path file_;
-  std::vector<std::string> lines_;
-};
 
 transparency::TranscriptRoster described(const tpm::Quorum& quorum) {
   transparency::TranscriptRoster roster{quorum.m, {}};
@@ -290,7 +249,8 @@ class Ceremony {
       terminal_.show(fmt::format("   key class {}: {} officers approve a trial signature. this box says: {}", name, key_class.quorum.m, words));
       const std::vector<tpm::Approval> approvals =
           TRY(collect_approvals(key_class.quorum.m, "officer", terminal_,
-                                [&](const std::string& officer, base::SecretBytes pin) { return key.approve(officer, std::move(pin), digests); }));
+                                [&](const std::string& officer, base::SecretBytes pin) { return key.approve(officer, std::move(pin), digests); },
+                                [](const std::string&, const std::string&) { return Result<void>(); }));   // there is no log yet
       const std::span<const tpm::Approval> all(approvals);
       if (key.sign(approved, all.first(all.size() - 1))) return fail(Errc::refused, "one officer too few could sign");
       if (key.sign(other, all)) return fail(Errc::refused, "the approvals signed something that nobody approved");
@@ -311,8 +271,13 @@ class Ceremony {
     t.storage_root_name = device_->srk_name();
     t.identity = TRY(tpm::identity_public(*device_));
     t.endorsement = TRY(tpm::endorsement_public(*device_));
+    TRY(tpm::prove_identity(*device_, keys::fill_random));
+    say("identity key and endorsement key are in one TPM: it opened a secret that was made for both outside of it");
     const std::optional<Bytes> certificate = TRY(tpm::endorsement_certificate(*device_));
-    if (certificate) t.endorsement_certificate = *certificate;
+    if (certificate) {
+      t.endorsement_certificate = *certificate;
+      TRY(transparency::expect_certificate_of(t.endorsement_certificate, t.endorsement));
+    }
     say(certificate ? "the manufacturer's certificate of the endorsement key is in the transcript"
                     : "this TPM has no manufacturer's certificate: who made it is stated, not proved");
     for (const crypto::PublicKey& vendor : file_.vendors) t.vendors.push_back(base::to_bytes(vendor.der()));
@@ -381,6 +346,9 @@ class Ceremony {
 Result<void> run_ceremony(const Layout& layout, const std::filesystem::path& path, Terminal& terminal, const Clock& clock) {
   CeremonyFile file = TRY(CeremonyFile::load(path));
   Configuration configuration = TRY(Configuration::load(layout));
+  if (file.mode != configuration.mode)
+    return fail(Errc::refused, fmt::format("the ceremony is for {} mode and coldseal.toml says {}: they must agree", attest::mode_name(file.mode),
+                                           attest::mode_name(configuration.mode)));
   const TpmLock lock = TRY(TpmLock::take(layout));
   if (is_there(layout.ceremony() / "transcript.json"))
     return fail(Errc::refused, "the ceremony of this appliance is over; changes are made with coldseal-admin by the administrators");

@@ -27,9 +27,6 @@ using toml_fields::text_at;
 
 constexpr std::uint64_t kFileBytes = 64U << 10;
 
-// Vendor keys that anybody can have, because their private halves are in the source tree (tests/data/vendor-keys).
-constexpr const char* kDevelopmentVendors[] = {"0b1c9bff434c10b26e68280e8dab63adf7be9b4ae646fb2d59ed8513dff63f22", "79df9bb87a281116ea078570196909578485318dfb22377ad5a20db1203714e5"};
-
 Result<std::uint64_t> number_at(const toml::table& table, std::string_view where, std::string_view key) {
   const auto value = table[key].value<std::int64_t>();
   if (!value || *value < 0) return fail(Errc::malformed, fmt::format("{} needs {} = a number", where, key));
@@ -67,17 +64,6 @@ Result<CeremonyClass> class_of(const toml::table& table) {
   return made;
 }
 
-Result<void> expect_vendors_for(attest::Mode mode, const std::vector<crypto::PublicKey>& vendors) {
-  if (vendors[0] == vendors[1]) return fail(Errc::malformed, "[firmware]: the two vendor keys are the same");
-  if (mode == attest::Mode::development) return {};
-  for (const crypto::PublicKey& vendor : vendors)
-    for (const char* const known : kDevelopmentVendors)
-      if (vendor.keyid() == known)
-        return fail(Errc::refused, "[firmware]: that is a development vendor key, which anybody can sign with; production wants the "
-                                   "vendor's own");
-  return {};
-}
-
 }  // namespace
 
 Result<CeremonyFile> CeremonyFile::load(const std::filesystem::path& file) {
@@ -109,7 +95,8 @@ Result<CeremonyFile> CeremonyFile::load(const std::filesystem::path& file) {
       everything.put_counted(key.der());
       vendors.push_back(std::move(key));
     }
-    TRY(expect_vendors_for(*mode, vendors));
+    if (vendors[0] == vendors[1]) return fail(Errc::malformed, "[firmware]: the two vendor keys are the same");
+    TRY(base::within("[firmware]", expect_vendors_for(*mode, vendors)));
     const std::string approval_file = TRY(text_at(*firmware, "[firmware]", "approval"));
     tpm::FirmwareApproval approval = TRY(read_firmware_approval(file.parent_path() / approval_file));
     everything.u64le(approval.version).put_counted(approval.policy.bytes()).put_counted(approval.signature);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "appliance/admin/act_log.hpp"
 #include "appliance/admin/people.hpp"
 #include "appliance/clock.hpp"
 #include "appliance/configuration.hpp"
@@ -34,8 +35,8 @@ Result<void> show_person(tpm::Device& device, const tpm::Officer& person, Termin
 
 }  // namespace
 
-Result<void> request_certificate(const Layout& layout, Custody& custody, const std::string& name,
-                                 const keys::SubjectName& subject, const std::string& file, Terminal& terminal) {
+Result<void> request_certificate(const AdminDesk& desk, const std::string& name, const keys::SubjectName& subject, const std::string& file) {
+  const auto& [layout, custody, terminal, clock] = desk;
   if (is_there(file)) return fail(Errc::refused, fmt::format("{} exists already", printable(file)));
   const KeyClass key_class = TRY(KeyClass::load(layout, name));
   const keys::CertificateRequest request =
@@ -48,7 +49,12 @@ Result<void> request_certificate(const Layout& layout, Custody& custody, const s
   const crypto::Digest digests[] = {request.digest()};
   const std::vector<tpm::Approval> approvals =
       TRY(collect_approvals(key_class.quorum.m, "officer", terminal,
-                            [&](const std::string& officer, base::SecretBytes pin) { return key.approve(officer, std::move(pin), digests); }));
+                            [&](const std::string& officer, base::SecretBytes pin) { return key.approve(officer, std::move(pin), digests); },
+                            [&](const std::string& officer, const std::string& reason) { return log_failed_pin(desk, key_class.quorum, officer, reason); }));
+  std::string names;
+  for (const tpm::Approval& approval : approvals) names += (names.empty() ? "" : ", ") + approval.officer();
+  TRY(log_act(desk, transparency::AuditEvent::administration,
+              {{"what", "certificate request for key class " + name}, {"officers", names}, {"digest", request.digest().hex()}}));
   const base::Bytes signature = TRY(key.sign(request.digest(), approvals));
   const base::Bytes der = TRY(request.with_signature(signature));
   TRY(usb::write_file(file, base::as_bytes(keys::certificate_request_pem(der))));
@@ -81,7 +87,7 @@ Result<void> show_status(const Layout& layout, Custody& custody, Terminal& termi
   const tpm::FirmwareGate* const gate = TRY(custody.gate());
   const Result<void> opens = gate->test();
   terminal.show(fmt::format("mode           {}{}", attest::mode_name(custody.mode()),
-                            custody.mode() == attest::Mode::development ? ": firmware not measured" : ""));
+                            custody.mode() == attest::Mode::development ? ": firmware not measured; not for release keys" : ", for the life of these keys"));
   terminal.show(fmt::format("firmware       version {}, {}", gate->approval().version, opens ? "the gate opens" : opens.error().text()));
   const base::Bytes floor = TRY(tpm::read_public_index(*device, attest::floor_index()));
   terminal.show(fmt::format("  floor        {}", base::hex(floor)));

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "appliance/admin/acts.hpp"
 #include "appliance/custody.hpp"
 #include "appliance/layout.hpp"
 #include "appliance/terminal.hpp"
@@ -12,8 +13,8 @@
 namespace appliance {
 
 // A PKCS#10 request for the class's key, approved by its officers like any other signature. Written to `file`.
-base::Result<void> request_certificate(const Layout& layout, Custody& custody, const std::string& key_class,
-                                       const keys::SubjectName& subject, const std::string& file, Terminal& terminal);
+base::Result<void> request_certificate(const AdminDesk& desk, const std::string& key_class, const keys::SubjectName& subject,
+                                       const std::string& file);
 
 base::Result<void> enrol_submitter(const Layout& layout, const std::string& name, const std::string& key_file,
                                    Terminal& terminal);

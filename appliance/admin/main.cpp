@@ -7,6 +7,7 @@
 #include "appliance/admin/acts.hpp"
 #include "appliance/admin/ceremony.hpp"
 #include "appliance/admin/certificates.hpp"
+#include "appliance/admin/log_export.hpp"
 #include "appliance/clock.hpp"
 #include "appliance/configuration.hpp"
 #include "appliance/custody.hpp"
@@ -73,7 +74,7 @@ class Program {
       const appliance::Layout layout(words_.root);
       const appliance::Configuration configuration = TRY(appliance::Configuration::load(layout));
       const appliance::TpmLock lock = TRY(appliance::TpmLock::take(layout));
-      appliance::Custody custody(layout, configuration.tpm);
+      appliance::Custody custody(layout, configuration.tpm, configuration.mode);
       return action(AdminDesk{layout, custody, terminal_, clock_});
     });
   }
@@ -173,6 +174,9 @@ class Program {
     log.needs_sub();
     base::Command rebaseline = log.sub("rebaseline", "accept the log as it is; visible for ever");
     on_desk(rebaseline, [](const AdminDesk& desk) { return appliance::rebaseline(desk); });
+    base::Command exported = log.sub("export", "copy the log with proofs that anybody can check");
+    exported.option("FOLDER", words_.file, "where to, such as a stick: a new folder is made there").required();
+    on_desk(exported, [this](const AdminDesk& desk) { return appliance::export_log(desk, words_.file); });
     base::Command wipe = app_.sub("wipe", "destroy every key of this appliance");
     on_desk(wipe, [](const AdminDesk& desk) { return appliance::wipe(desk); });
     base::Command status = app_.sub("status", "TPM, firmware, people, keys and certificates");
@@ -188,7 +192,7 @@ class Program {
     csr.option("--country", words_.subject.country, "C, two letters");
     csr.option("-o,--output", words_.out, "file to write (PEM)").required();
     on_desk(csr, [this](const AdminDesk& desk) {
-      return appliance::request_certificate(desk.layout, desk.custody, words_.key_class, words_.subject, words_.out, desk.terminal);
+      return appliance::request_certificate(desk, words_.key_class, words_.subject, words_.out);
     });
     base::Command certificate = app_.sub("certificate", "install the certificate chain of a key class");
     certificate.option("--key-class", words_.key_class, "which key").required();

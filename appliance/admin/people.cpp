@@ -33,7 +33,7 @@ Result<base::SecretBytes> ask_pin(const std::string& person, Terminal& terminal)
 }
 
 Result<std::vector<tpm::Approval>> collect_approvals(unsigned needed, const std::string& role, Terminal& terminal,
-                                                     const ApproveAs& approve) {
+                                                     const ApproveAs& approve, const OnFailure& on_failure) {
   std::vector<tpm::Approval> approvals;
   while (approvals.size() < needed) {
     const std::string name = TRY(terminal.ask(fmt::format("{} ({} more needed, Enter to stop): ", role, needed - approvals.size())));
@@ -46,6 +46,7 @@ Result<std::vector<tpm::Approval>> collect_approvals(unsigned needed, const std:
     }
     base::SecretBytes pin = TRY(ask_pin(name, terminal));
     Result<tpm::Approval> approval = approve(name, std::move(pin));
+    if (!approval) TRY(on_failure(name, approval.error().text()));
     if (!approval && approval.error().code() == Errc::tpm) return tl::unexpected<base::Error>(approval.error());
     if (!approval) {
       terminal.show("not done: " + printable(approval.error().text()));

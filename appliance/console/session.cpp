@@ -118,13 +118,27 @@ Result<std::vector<WaitingRequest>> ConsoleSession::show_waiting() {
   return list->requests;
 }
 
+void ConsoleSession::show_document(const Document& document) {
+  for (const Section& section : document.sections) {
+    terminal_->show("");
+    terminal_->show("== " + printable(section.heading));
+    for (const std::string& line : section.lines) terminal_->show("   " + printable(line));
+  }
+}
+
 Result<void> ConsoleSession::run() {
   std::vector<WaitingRequest> waiting = TRY(show_waiting());
   for (;;) {
-    const std::string typed = TRY(terminal_->ask("number to read a request, Enter to look again, q to leave: "));
+    const std::string typed = TRY(terminal_->ask("number to read a request, Enter to look again, t to look at the TPM, q to leave: "));
     if (typed == "q") return {};
     if (typed.empty()) {
       waiting = TRY(show_waiting());
+      continue;
+    }
+    if (typed == "t") {
+      const ConsoleAnswer answer = TRY(answer_to(LookAtTpm{}));
+      if (const auto* const report = std::get_if<Document>(&answer)) show_document(*report);
+      show_refusal(answer);
       continue;
     }
     std::size_t number = 0;
@@ -148,11 +162,7 @@ Result<void> ConsoleSession::read_request(const WaitingRequest& request) {
   }
   const auto* const document = std::get_if<Document>(&answer);
   if (document == nullptr) return fail(Errc::malformed, "coldseald answered something else than the request");
-  for (const Section& section : document->sections) {
-    terminal_->show("");
-    terminal_->show("== " + printable(section.heading));
-    for (const std::string& line : section.lines) terminal_->show("   " + printable(line));
-  }
+  show_document(*document);
   terminal_->show("");
   for (;;) {
     const std::string typed = TRY(terminal_->ask("a to approve, r to reject, b to go back: "));

@@ -39,6 +39,7 @@ class ConsoleSession {
     base::SecretBytes pin;
   };
   base::Result<std::optional<Credentials>> ask_pin(std::string officer);
+  void show_document(const Document& document);
   bool show_refusal(const ConsoleAnswer& answer);   // whether it was one
   int socket_ = -1;
   Terminal* terminal_ = nullptr;

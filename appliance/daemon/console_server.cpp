@@ -95,6 +95,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   }
 
   ConsoleAnswer reply(AskList&) { return workflow_->waiting(); }
+  ConsoleAnswer reply(LookAtTpm&) { return answer_of(workflow_->look_at_tpm()); }
   ConsoleAnswer reply(AskRequest& ask) { return answer_of(workflow_->review(ask.id)); }
   ConsoleAnswer reply(BeginApproval& begin) {
     Result<Approval> begun = workflow_->begin_approval(begin.id);

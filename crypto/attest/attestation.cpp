@@ -17,13 +17,8 @@ constexpr std::uint16_t kNv = 0x8014;
 constexpr std::uint16_t kQuote = 0x8018;
 constexpr std::uint16_t kCreation = 0x801A;
 
-Result<ByteView> sized(ByteReader& in) {
-  const std::uint16_t size = TRY(in.u16be());
-  return in.take(size);
-}
-
 Result<Name> sha256_name(ByteReader& in) {
-  const ByteView name = TRY(sized(in));
+  const ByteView name = TRY(tpm2b(in));
   if (name.size() != kNameBytes) return fail(Errc::unsupported, fmt::format("Name of {} bytes; {} wanted", name.size(), kNameBytes));
   return base::to_bytes(name);
 }
@@ -48,9 +43,9 @@ Result<Attested> parse_attestation(ByteView statement) {
   const std::uint32_t magic = TRY(in.u32be());
   if (magic != kMagic) return fail(Errc::malformed, "attestation does not begin as a TPM's own words do");
   const std::uint16_t type = TRY(in.u16be());
-  TRY(sized(in));   // qualified Name of the signer: says in which hierarchy it lies
+  TRY(tpm2b(in));   // qualified Name of the signer: says in which hierarchy it lies
   Attested attested;
-  attested.extra_data = base::to_bytes(TRY(sized(in)));
+  attested.extra_data = base::to_bytes(TRY(tpm2b(in)));
   attested.clock = TRY(in.u64be());
   attested.resets = TRY(in.u32be());
   TRY(in.skip(4 + 1));   // restarts, safe
@@ -58,18 +53,18 @@ Result<Attested> parse_attestation(ByteView statement) {
   if (type == kCreation) {
     Birth birth;
     birth.object = TRY(sha256_name(in));
-    TRY(sized(in));   // creation hash
+    TRY(tpm2b(in));   // creation hash
     attested.says = std::move(birth);
   } else if (type == kNv) {
     IndexContent index;
     index.index = TRY(sha256_name(in));
     index.offset = TRY(in.u16be());
-    index.content = base::to_bytes(TRY(sized(in)));
+    index.content = base::to_bytes(TRY(tpm2b(in)));
     attested.says = std::move(index);
   } else if (type == kQuote) {
     Quote quote;
     quote.selection = TRY(selection(in, statement));
-    quote.pcr_digest = base::to_bytes(TRY(sized(in)));
+    quote.pcr_digest = base::to_bytes(TRY(tpm2b(in)));
     attested.says = std::move(quote);
   } else {
     return fail(Errc::unsupported, fmt::format("attestation of type 0x{:04x}", type));

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include "crypto/base/byte_reader.hpp"
 #include "crypto/base/byte_writer.hpp"
 #include "crypto/der/writer.hpp"
 
@@ -29,11 +28,6 @@ struct KeyType {
   Bytes spki;
 };
 
-Result<ByteView> sized(ByteReader& in) {
-  const std::uint16_t size = TRY(in.u16be());
-  return in.take(size);
-}
-
 // TPMT_SYM_DEF_OBJECT: none, or AES with its key size and mode (storage keys).
 Result<void> skip_symmetric(ByteReader& in) {
   const std::uint16_t algorithm = TRY(in.u16be());
@@ -59,7 +53,7 @@ Result<KeyType> rsa_key(ByteReader& in) {
   TRY(skip_scheme(in));
   const std::uint16_t bits = TRY(in.u16be());
   const std::uint32_t exponent = TRY(in.u32be());
-  const ByteView modulus = TRY(sized(in));
+  const ByteView modulus = TRY(tpm2b(in));
   if (bits < 2048 || bits > 4096)
     return fail(Errc::unsupported, fmt::format("RSA key of {} bits; 2048 to 4096 wanted", bits));
   if (modulus.size() * 8 != bits || (modulus[0] & 0x80) == 0)
@@ -83,7 +77,7 @@ Result<KeyType> ecc_key(ByteReader& in) {
   ByteWriter point;
   point.u8(0x04);   // uncompressed, SEC 1 section 2.3.3
   for (int coordinate = 0; coordinate < 2; ++coordinate) {
-    const ByteView number = TRY(sized(in));
+    const ByteView number = TRY(tpm2b(in));
     if (number.size() > bits / 8)
       return fail(Errc::malformed, fmt::format("coordinate of {} bytes on a curve of {} bits", number.size(), bits));
     point.zeros(bits / 8 - number.size()).put(number);   // some TPMs leave leading zeros out
@@ -95,6 +89,11 @@ Result<KeyType> ecc_key(ByteReader& in) {
 }
 
 }  // namespace
+
+Result<ByteView> tpm2b(ByteReader& in) {
+  const std::uint16_t size = TRY(in.u16be());
+  return in.take(size);
+}
 
 Name name_of_public_area(ByteView public_area) {
   return ByteWriter().u16be(kSha256).put(crypto::sha256(public_area).bytes()).bytes();
@@ -121,7 +120,7 @@ Result<NvPublic> parse_nv_public(ByteView bytes) {
   if (name_algorithm != kSha256)
     return fail(Errc::unsupported, fmt::format("index with name algorithm 0x{:04x}; SHA-256 wanted", name_algorithm));
   area.attributes = TRY(in.u32be());
-  const ByteView policy = TRY(sized(in));
+  const ByteView policy = TRY(tpm2b(in));
   if (!policy.empty() && policy.size() != 32)
     return fail(Errc::malformed, fmt::format("policy of {} bytes in an index; none or 32 wanted", policy.size()));
   area.policy = base::to_bytes(policy);
@@ -138,7 +137,7 @@ Result<ObjectPublic> ObjectPublic::parse(ByteView area) {
     return fail(Errc::unsupported, fmt::format("public area with name algorithm 0x{:04x}; SHA-256 wanted", name_algorithm));
   ObjectPublic key;
   key.attributes_ = TRY(in.u32be());
-  const ByteView policy = TRY(sized(in));
+  const ByteView policy = TRY(tpm2b(in));
   if (!policy.empty() && policy.size() != 32)
     return fail(Errc::malformed, fmt::format("policy of {} bytes in a public area; none or 32 wanted", policy.size()));
   key.policy_ = base::to_bytes(policy);
@@ -155,7 +154,7 @@ Result<ObjectPublic> ObjectPublic::parse(ByteView area) {
 
 Result<ObjectPublic> ObjectPublic::parse_sized(ByteView blob) {
   ByteReader in(blob);
-  const ByteView area = TRY(sized(in));
+  const ByteView area = TRY(tpm2b(in));
   TRY(in.expect_end());
   return parse(area);
 }

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 
+#include "crypto/base/byte_reader.hpp"
 #include "crypto/base/bytes.hpp"
 #include "crypto/base/result.hpp"
 #include "crypto/digest.hpp"
@@ -36,6 +37,9 @@ inline constexpr std::uint32_t kPolicyRead = 1U << 19;
 inline constexpr std::uint32_t kNoDictionaryAttack = 1U << 25;
 inline constexpr std::uint32_t kWritten = 1U << 29;
 }  // namespace nv
+
+// TPM2B_*: a 16-bit size and so many bytes.
+Result<ByteView> tpm2b(base::ByteReader& in);
 
 struct NvPublic {
   std::uint32_t index = 0;

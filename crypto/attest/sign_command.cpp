@@ -23,10 +23,12 @@ std::uint16_t algorithm_id(crypto::DigestAlgorithm algorithm) {
   base::stop("no such digest algorithm");
 }
 
-Result<crypto::Digest> sign_cp_hash(const Name& key, crypto::KeyAlgorithm algorithm, const crypto::Digest& digest) {
+Result<crypto::Digest> sign_cp_hash(const Name& key, crypto::KeyAlgorithm algorithm, const crypto::Digest& digest, crypto::Sha1 sha1) {
   using crypto::DigestAlgorithm;
-  // SHA-512 is missing in common chips (SLB9672), and SHA-1 is not for signing.
-  if (digest.algorithm() != DigestAlgorithm::sha256 && digest.algorithm() != DigestAlgorithm::sha384)
+  // SHA-512 is missing in common chips (SLB9672).
+  const bool is_sha1_wanted = digest.algorithm() == DigestAlgorithm::sha1 && sha1 == crypto::Sha1::for_old_windows &&
+                              algorithm == crypto::KeyAlgorithm::rsa_pkcs1;
+  if (digest.algorithm() != DigestAlgorithm::sha256 && digest.algorithm() != DigestAlgorithm::sha384 && !is_sha1_wanted)
     return base::fail(base::Errc::unsupported, fmt::format("{} digest given to a TPM key; sha256 or sha384 wanted",
                                                            crypto::digest_name(digest.algorithm())));
   constexpr std::uint16_t kRsassa = 0x0014;

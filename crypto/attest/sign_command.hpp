@@ -9,8 +9,9 @@
 namespace attest {
 
 // The scheme is RSASSA (PKCS#1 v1.5) or ECDSA, as the key's algorithm has it, with the digest's own hash.
-// Errc::unsupported for digests other than SHA-256 and SHA-384.
-Result<crypto::Digest> sign_cp_hash(const Name& key, crypto::KeyAlgorithm algorithm, const crypto::Digest& digest);
+// Errc::unsupported for digests other than SHA-256 and SHA-384, and for SHA-1 unless asked for.
+Result<crypto::Digest> sign_cp_hash(const Name& key, crypto::KeyAlgorithm algorithm, const crypto::Digest& digest,
+                                    crypto::Sha1 sha1 = crypto::Sha1::refused);
 
 // TPM_ALG_ID of a digest (Part 2 section 6.3).
 std::uint16_t algorithm_id(crypto::DigestAlgorithm algorithm);

@@ -24,6 +24,7 @@ namespace cms {
 using base::Bytes;
 using base::ByteView;
 using base::Result;
+using crypto::Sha1;
 
 struct Content {
   der::Oid type;  // oids::kSpcIndirectData, oids::kCertificateTrustList
@@ -38,9 +39,6 @@ struct SignedAttributes {
 
 // SignedData with that content and no signer: how an unsigned catalog is stored.
 Result<Bytes> without_signer(const Content& content);
-
-// SHA-1 is for the first of two signatures on files for Windows before 8, with an RSA key, and for nothing else.
-enum class Sha1 : std::uint8_t { refused, for_old_windows };
 
 class UnsignedData {  // everything but the signature
  public:

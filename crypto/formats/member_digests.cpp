@@ -3,6 +3,7 @@
 #include <array>
 
 #include "crypto/base/byte_reader.hpp"
+#include "crypto/formats/cab_file.hpp"
 #include "crypto/formats/catalog.hpp"
 #include "crypto/formats/page_hashes.hpp"
 #include "crypto/formats/pe_image.hpp"
@@ -16,12 +17,6 @@ using crypto::DigestAlgorithm;
 namespace {
 
 constexpr std::uint64_t kCabHeaderBytes = 36;   // CFHEADER without its optional fields
-
-Result<bool> looks_like_cab(const base::ByteSource& file) {
-  if (file.size() < kCabHeaderBytes) return false;
-  const Bytes magic = TRY(base::read_region(file, 0, 4, 4));
-  return base::as_text(magic) == "MSCF";
-}
 
 Result<MemberDigests> pe_digests(const base::ByteSource& file, MemberPageHashes wanted) {
   const PeImage image = TRY(PeImage::parse(file));
@@ -55,10 +50,10 @@ Result<MemberDigests> cab_digests(const base::ByteSource& file) {
   const std::uint32_t cabinet_size = TRY(in.u32le());
   TRY(in.skip(18));
   const std::uint16_t flags = TRY(in.u16le());
-  constexpr unsigned kPreviousOrNext = 3;
+  constexpr unsigned kOfASet = 3;   // a cabinet before it, or after it
   constexpr unsigned kReserve = 4;
   if ((flags & kReserve) != 0) return fail(Errc::unsupported, "cabinet with a reserved area (a signed one?): no catalog lists such files");
-  if ((flags & kPreviousOrNext) != 0) return fail(Errc::unsupported, "cabinet that is part of a set");
+  if ((flags & kOfASet) != 0) return fail(Errc::unsupported, "cabinet that is part of a set");
   if (cabinet_size != file.size())
     return fail(Errc::unsupported, fmt::format("cabinet says it has {} bytes, the file has {}", cabinet_size, file.size()));
   Pair digests;

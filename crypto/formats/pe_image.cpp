@@ -32,14 +32,8 @@ constexpr std::uint64_t kSizeOfHeadersAt = 60;
 constexpr std::uint64_t kChecksumAt = 64;
 constexpr std::uint64_t kSubsystemAt = 68;
 constexpr std::uint32_t kSecurityDirectory = 4;
-constexpr std::uint64_t kDirectoryEntrySize = 8;
 constexpr std::uint64_t kSectionHeaderSize = 40;
 constexpr std::uint64_t kSizeOfRawDataAt = 16;  // in a section header; PointerToRawData follows
-constexpr std::uint64_t kWinCertificateHeader = 8;
-
-std::uint64_t round8(std::uint64_t value) {
-  return (value + 7) / 8 * 8;
-}
 
 // Fields of a header that is in memory. The region has been checked by the caller; slice() checks it again.
 Result<std::uint32_t> u32_at(ByteView header, std::uint64_t offset) {
@@ -206,12 +200,12 @@ Result<std::vector<WinCertificate>> PeImage::certificates(const base::ByteSource
     const std::uint64_t length = TRY(base::within(where, in.u32le()));
     entry.revision = TRY(base::within(where, in.u16le()));
     entry.type = TRY(base::within(where, in.u16le()));
-    if (length < kWinCertificateHeader)
+    if (length < WinCertificate::kHeaderSize)
       return fail(Errc::malformed,
-                  fmt::format("{}: length {}, at least {} wanted", where, length, kWinCertificateHeader));
-    const ByteView content = TRY(base::within(where, in.take(length - kWinCertificateHeader)));
+                  fmt::format("{}: length {}, at least {} wanted", where, length, WinCertificate::kHeaderSize));
+    const ByteView content = TRY(base::within(where, in.take(length - WinCertificate::kHeaderSize)));
     // Entries start 8-aligned; some writers leave the padding of the last one out of the directory's size.
-    TRY(in.skip(std::min<std::uint64_t>(round8(length) - length, in.remaining())));
+    TRY(in.skip(std::min<std::uint64_t>(padded_to_8(length) - length, in.remaining())));
     der::Reader reader(content);
     const auto element = reader.expect_element(der::kSequence);
     entry.der = base::to_bytes(element ? element->whole : content);

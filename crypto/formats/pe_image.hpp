@@ -64,10 +64,14 @@ struct PeMeasuring {
   base::ByteSink* copy_to = nullptr;
 };
 
+// Entries of the attribute certificate table, and the table itself, begin and end at multiples of 8.
+constexpr std::uint64_t padded_to_8(std::uint64_t value) { return (value + 7) / 8 * 8; }
+
 // One entry (WIN_CERTIFICATE) of the attribute certificate table.
 struct WinCertificate {
   static constexpr std::uint16_t kRevision2 = 0x0200;
   static constexpr std::uint16_t kPkcsSignedData = 0x0002;
+  static constexpr std::uint64_t kHeaderSize = 8;
   std::uint64_t offset = 0;  // of the entry in the file
   std::uint16_t revision = 0;
   std::uint16_t type = 0;
@@ -80,6 +84,7 @@ struct WinCertificate {
 
 class PeImage {
  public:
+  static constexpr std::uint64_t kDirectoryEntrySize = 8;
   // Errc::malformed for structures outside the file or each other, trailing bytes after the certificate table, and a
   // certificate directory that points past the end of the file; Errc::unsupported for ROM images and images without
   // room for a certificate directory; Errc::refused, text starting "pe.ambiguous-layout", when headers and sections do

@@ -16,12 +16,6 @@ using base::Errc;
 using base::fail;
 
 constexpr std::uint64_t kChecksumSize = 4;
-constexpr std::uint64_t kDirectoryEntrySize = 8;
-constexpr std::uint64_t kWinCertificateHeader = 8;
-
-std::uint64_t round8(std::uint64_t value) {
-  return (value + 7) / 8 * 8;
-}
 
 // The sum behind CheckSum: 16-bit little-endian words, carries folded back in. Bytes count by their place in the file,
 // so that fields at odd offsets and pieces of odd length come out right.
@@ -71,11 +65,11 @@ Result<SignedEnd> signed_end(const PeImage& image, const PeMeasurement& measurem
     TRY(base::within("signature", der::expect_single(der, der::kSequence)));
     if (der.size() > base::limits::kSignatureBytes)
       return fail(Errc::too_large, fmt::format("signature of {} bytes", der.size()));
-    const std::uint64_t length = round8(kWinCertificateHeader + der.size());
+    const std::uint64_t length = padded_to_8(WinCertificate::kHeaderSize + der.size());
     table.u32le(static_cast<std::uint32_t>(length))
         .u16le(WinCertificate::kRevision2)
         .u16le(WinCertificate::kPkcsSignedData);
-    table.put(der).zeros(static_cast<std::size_t>(length - kWinCertificateHeader - der.size()));
+    table.put(der).zeros(static_cast<std::size_t>(length - WinCertificate::kHeaderSize - der.size()));
   }
   const std::uint64_t signed_size = image.padded_end() + table.size();
   if (signed_size > base::limits::kFileBytes)
@@ -102,7 +96,7 @@ Result<void> write_image(const base::ByteSource& file, const PeImage& image, con
   TRY(out.write(end.checksum));
   TRY(copy(image.checksum_at() + kChecksumSize, image.directory_entry_at()));
   TRY(out.write(end.directory_entry));
-  TRY(copy(image.directory_entry_at() + kDirectoryEntrySize, image.image_end()));
+  TRY(copy(image.directory_entry_at() + PeImage::kDirectoryEntrySize, image.image_end()));
   TRY(out.write(end.padding));
   return out.write(end.table);
 }
@@ -133,7 +127,7 @@ Result<PageLayout> PeImage::page_layout() const {
   PageLayout layout;
   layout.page_size = machine_ == kIa64 || machine_ == kAlpha || machine_ == kAlpha64 ? 8192 : 4096;
   layout.size_of_headers = size_of_headers_;
-  layout.left_out_of_headers = kChecksumSize + kDirectoryEntrySize;
+  layout.left_out_of_headers = kChecksumSize + PeImage::kDirectoryEntrySize;
   layout.sections = sections_;
   if (section_alignment_ < layout.page_size)
     return fail(Errc::unsupported,
@@ -198,13 +192,13 @@ Result<PeMeasurement> PeImage::measure(const base::ByteSource& file, const PeMea
     });
   };
   const std::uint64_t after_checksum = checksum_at_ + kChecksumSize;
-  const std::uint64_t after_entry = directory_entry_at_ + kDirectoryEntrySize;
+  const std::uint64_t after_entry = directory_entry_at_ + PeImage::kDirectoryEntrySize;
   TRY(take(0, checksum_at_));
   TRY(leave_out(checksum_at_, after_checksum));
   TRY(leave_room(kChecksumSize));
   TRY(take(after_checksum, directory_entry_at_));
   TRY(leave_out(directory_entry_at_, after_entry));
-  TRY(leave_room(kDirectoryEntrySize));
+  TRY(leave_room(PeImage::kDirectoryEntrySize));
   TRY(take(after_entry, image_end_));
   TRY(leave_out(image_end_, file_size_));
   const Bytes padding(static_cast<std::size_t>(padded_end() - image_end_));
@@ -251,7 +245,7 @@ Result<std::uint32_t> pe_checksum(const base::ByteSource& file, const PeImage& i
     sum.add(bytes, from);
     return {};
   };
-  TRY(add(image.directory_entry_at(), kDirectoryEntrySize));
+  TRY(add(image.directory_entry_at(), PeImage::kDirectoryEntrySize));
   TRY(add(image.table_offset(), image.table_size()));
   return static_cast<std::uint32_t>(sum.folded() + file.size());
 }

@@ -137,4 +137,25 @@ Result<std::string> AuditChain::append(base::Time at, AuditEvent event, std::str
   return line;
 }
 
+Result<std::uint64_t> for_each_audit_line(const base::ByteSource& source, const std::function<Result<void>(std::string_view)>& use) {
+  std::string pending;
+  std::uint64_t whole = 0;
+  std::uint64_t lines = 0;
+  TRY(base::for_each_piece(source, 0, source.size(), [&](base::ByteView piece) -> Result<void> {
+    pending += base::as_text(piece);
+    std::size_t at = 0;
+    for (std::size_t end = pending.find('\n'); end != std::string::npos; end = pending.find('\n', at)) {
+      TRY(use(std::string_view(pending).substr(at, end - at)));
+      ++lines;
+      whole += end + 1 - at;
+      at = end + 1;
+    }
+    pending.erase(0, at);
+    if (pending.size() > base::limits::kAuditLineBytes)
+      return fail(Errc::too_large, fmt::format("line {}: over {} bytes without an end", lines + 1, base::limits::kAuditLineBytes));
+    return {};
+  }));
+  return whole;
+}
+
 }  // namespace transparency

@@ -5,10 +5,12 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
 
+#include "crypto/base/byte_source.hpp"
 #include "crypto/base/result.hpp"
 #include "crypto/base/text.hpp"
 #include "crypto/digest.hpp"
@@ -50,6 +52,10 @@ struct AuditLine {
 
 // One line, without newline, at most limits::kAuditLineBytes.
 base::Result<AuditLine> audit_line_from_json(std::string_view line);
+
+// Hands each whole line, without its newline, to `use`; returns how many bytes they were. A line of over kAuditLineBytes is
+// Errc::too_large; the last one may lack its end.
+base::Result<std::uint64_t> for_each_audit_line(const base::ByteSource& source, const std::function<base::Result<void>(std::string_view)>& use);
 
 class AuditChain {  // where the log ends: what the next line must say
  public:

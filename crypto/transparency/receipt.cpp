@@ -8,10 +8,6 @@ namespace {
 
 using base::Result;
 
-constexpr std::string_view kStated = "stated";
-
-std::string_view proof_of(Outcome outcome) { return outcome == Outcome::done ? "tpm" : kStated; }
-
 Json text(std::string_view value) { return Json(as_utf8(value)); }
 
 Json subjects(const Receipt& receipt) {
@@ -112,6 +108,8 @@ Json appliance_group(const Receipt& receipt) {
 
 }  // namespace
 
+std::string_view proof_of(Outcome outcome) { return outcome == Outcome::done ? "tpm" : kStated; }
+
 std::string_view outcome_name(Outcome outcome) {
   switch (outcome) {
     case Outcome::done:
@@ -159,7 +157,11 @@ Result<std::string> Receipt::to_json() const {
                                         {"findings", findings_group(*this)},
                                         {"key", key_group(*this)},
                                         {"log",
-                                         {{"head", text(log.head)}, {"index", log.index}, {"proof", text(kStated)}}},
+                                         {{"head", text(log.head)},
+                                          {"index", log.index},
+                                          {"line", text(log.line)},
+                                          {"proof", text(kStated)},
+                                          {"tlogProof", text(log.tlog_proof)}}},
                                         {"outputs", outputs_group(*this)},
                                         {"request", request_group(*this)},
                                         {"result", result_group(*this)},

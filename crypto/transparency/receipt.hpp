@@ -31,6 +31,10 @@ enum class Outcome : std::uint8_t {
 };
 std::string_view outcome_name(Outcome outcome);
 
+// The words of "proof": what only the appliance says, and what its TPM enforced before a signature could exist.
+inline constexpr std::string_view kStated = "stated";
+std::string_view proof_of(Outcome outcome);
+
 enum class OutputOperation : std::uint8_t {
   embedded,           // "embedded": a signature was put into this PE
   catalog_signed,     // "catalog made and signed"
@@ -92,10 +96,13 @@ struct Receipt {
   struct Log {
     std::uint64_t index = 0;   // of the last line when the receipt was made
     std::string head;          // SHA-256 of that line, 64 hex
+    std::string line;          // itself; for a signed request the one that says so
+    std::string tlog_proof;    // C2SP tlog-proof: the line stands in the log of the checkpoint, which the receipt key signed
   };
 
   // Errc::malformed for anything but the canonical form of the one shape described in docs/exchange-format.md, or
-  // when the groups do not agree: a fingerprint that is not its items', fewer approvals than the key's quorum.
+  // when the groups do not agree: a fingerprint that is not its items', fewer approvals than the key's quorum, a log line about
+  // something else. The checkpoint's signature is not looked at.
   static base::Result<Receipt> from_json(std::string_view json);
   // RFC 8785. An error is what from_json() would say of it, so no receipt is signed that nobody can read. Strings that
   // are not UTF-8 are escaped first.

@@ -5,7 +5,9 @@
 #include <array>
 
 #include "crypto/base/limits.hpp"
+#include "crypto/transparency/audit_log_line.hpp"
 #include "crypto/transparency/canonical_json.hpp"
+#include "crypto/transparency/checkpoint.hpp"
 #include "crypto/transparency/json_fields.hpp"
 #include "crypto/transparency/receipt.hpp"
 
@@ -17,10 +19,7 @@ using base::fail;
 using base::Result;
 namespace limits = base::limits;
 
-constexpr std::string_view kStated = "stated";
 constexpr std::string_view kRequestSubject = "request";
-
-std::string_view proof_of(Outcome outcome) { return outcome == Outcome::done ? "tpm" : kStated; }
 
 template <class Enum, std::size_t N>
 Result<Enum> from_name(const std::array<Enum, N>& all, std::string_view (*name_of)(Enum), std::string_view name) {
@@ -231,6 +230,8 @@ Result<void> read_log(Fields& predicate, Receipt& receipt) {
   Fields fields = TRY(predicate.object("log"));
   receipt.log.head = TRY(keyid_field(fields, "head"));
   receipt.log.index = TRY(fields.number("index", 1ULL << 40));
+  receipt.log.line = TRY(fields.text("line", 1, limits::kAuditLineBytes));
+  receipt.log.tlog_proof = TRY(fields.text("tlogProof", 1, kCheckpointBytes));
   TRY(fields.expect_text("proof", kStated));
   return fields.expect_no_others();
 }
@@ -277,6 +278,23 @@ Result<void> expect_custody(const Receipt& receipt) {
   return {};
 }
 
+// The line is the one that is named, stands in the checkpoint's log, and says what the receipt says.
+Result<void> expect_log(const Receipt& receipt) {
+  const Receipt::Log& log = receipt.log;
+  const AuditLine line = TRY(base::within("receipt: log: line", audit_line_from_json(log.line)));
+  if (line.index != log.index || crypto::sha256(base::as_bytes(log.line)).hex() != log.head)
+    return fail(Errc::malformed, "receipt: log: index and head are not those of the line");
+  const TlogProof proof = TRY(base::within("receipt", TlogProof::parse(log.tlog_proof)));
+  if (proof.index != log.index) return fail(Errc::malformed, "receipt: log: the proof is about another line");
+  TRY(base::within("receipt", proof.expect_leaf(base::as_bytes(log.line))));
+  if (receipt.outcome != Outcome::done) return {};
+  const auto said = line.data.find("signing-set");
+  if (line.event != AuditEvent::signed_ || line.request != receipt.request_id || said == line.data.end() ||
+      said->second != receipt.signing_set->fingerprint().hex())
+    return fail(Errc::malformed, "receipt: log: the line does not say that this request's signing set was signed");
+  return {};
+}
+
 }  // namespace
 
 Result<Receipt> Receipt::from_json(std::string_view json) {
@@ -302,6 +320,7 @@ Result<Receipt> Receipt::from_json(std::string_view json) {
   TRY(predicate.expect_no_others());
   TRY(expect_outputs_in_order(receipt, subjects));
   TRY(expect_custody(receipt));
+  TRY(expect_log(receipt));
   return receipt;
 }
 

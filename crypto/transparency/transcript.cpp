@@ -5,6 +5,7 @@
 #include "crypto/base/limits.hpp"
 #include "crypto/transparency/canonical_json.hpp"
 #include "crypto/transparency/json_fields.hpp"
+#include "crypto/transparency/proof_json.hpp"
 
 namespace transparency {
 namespace {
@@ -16,11 +17,7 @@ using base::Result;
 
 constexpr std::size_t kBlob = 4096;
 constexpr std::size_t kIndices = 128;
-constexpr std::size_t kStated = 256;
-
-Json json_of(const TranscriptProof& proof) {
-  return Json{{"signature", base::hex(proof.signature)}, {"statement", base::hex(proof.statement)}};
-}
+constexpr std::size_t kStatedFacts = 256;
 
 Json json_of(const TranscriptRoster& roster) {
   Json people = Json::array();
@@ -32,15 +29,6 @@ Json json_of(const TranscriptRoster& roster) {
 Result<Bytes> blob(Fields& fields, std::string_view name, std::size_t most = kBlob) {
   const std::string text = TRY(fields.text(name, 0, 2 * most));
   return base::within(fields.where() + ": " + std::string(name), base::from_hex(text));
-}
-
-Result<TranscriptProof> proof_at(Fields& fields, std::string_view name) {
-  Fields object = TRY(fields.object(name));
-  TranscriptProof proof;
-  proof.statement = TRY(blob(object, "statement"));
-  proof.signature = TRY(blob(object, "signature"));
-  TRY(object.expect_no_others());
-  return proof;
 }
 
 Result<TranscriptRoster> roster_at(Fields& fields, std::string_view name) {
@@ -142,7 +130,7 @@ Result<Transcript> read(const Json& value) {
     TRY(index.expect_no_others());
     read.indices.push_back(std::move(found));
   }
-  const Json::array_t* const stated = TRY(fields.list("stated", 0, kStated));
+  const Json::array_t* const stated = TRY(fields.list("stated", 0, kStatedFacts));
   for (const Json& line : *stated) {
     if (!line.is_string() || line.get_ref<const std::string&>().size() > base::limits::kNoteBytes)
       return fail(Errc::malformed, "transcript: stated: not text, or too long");
@@ -153,6 +141,19 @@ Result<Transcript> read(const Json& value) {
 }
 
 }  // namespace
+
+Json json_of(const TranscriptProof& proof) {
+  return Json{{"signature", base::hex(proof.signature)}, {"statement", base::hex(proof.statement)}};
+}
+
+Result<TranscriptProof> proof_at(Fields& fields, std::string_view name) {
+  Fields object = TRY(fields.object(name));
+  TranscriptProof proof;
+  proof.statement = TRY(blob(object, "statement"));
+  proof.signature = TRY(blob(object, "signature"));
+  TRY(object.expect_no_others());
+  return proof;
+}
 
 std::string Transcript::to_json() const { return canonical(document(*this)); }
 

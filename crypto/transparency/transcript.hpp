@@ -9,7 +9,9 @@
 #include "crypto/attest/nv_map.hpp"
 #include "crypto/base/result.hpp"
 #include "crypto/base/text.hpp"
+#include "crypto/certificate.hpp"
 #include "crypto/digest.hpp"
+#include "crypto/verify_signature.hpp"
 
 namespace transparency {
 
@@ -71,11 +73,19 @@ struct SignedTranscript {
 };
 inline constexpr std::size_t kTranscriptBytes = 1U << 20;
 
+// The identity key that the transcript names, held against the attributes it must have; what the vendor keys imply.
+base::Result<crypto::PublicKey> identity_of(const Transcript& transcript);
+base::Result<attest::FirmwareMap> map_of(const Transcript& transcript);
+
 struct TranscriptCheck {
   bool good = false;
   std::string text;   // what was looked at, and what is wrong with it
 };
+// That the certificate (DER) is for the endorsement key (TPMT_PUBLIC). Errc::mismatch otherwise.
+base::Result<void> expect_certificate_of(base::ByteView certificate, base::ByteView endorsement);
 // Every check, the good ones too. identity_wanted: SPKI of the AK that the reader trusts, or empty.
-std::vector<TranscriptCheck> check_transcript(const SignedTranscript& transcript, base::ByteView identity_wanted);
+// makers: certificate authorities of TPM makers that the reader trusts, or none; then it is not looked at who made the TPM.
+std::vector<TranscriptCheck> check_transcript(const SignedTranscript& transcript, base::ByteView identity_wanted,
+                                              const std::vector<crypto::Certificate>& makers = {});
 
 }  // namespace transparency

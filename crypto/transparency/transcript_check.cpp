@@ -20,24 +20,6 @@ using base::Result;
 
 bool same(ByteView a, ByteView b) { return std::equal(a.begin(), a.end(), b.begin(), b.end()); }
 
-Result<crypto::PublicKey> identity_of(const Transcript& transcript) {
-  namespace object = attest::object;
-  const attest::ObjectPublic area = TRY(attest::ObjectPublic::parse(transcript.identity));
-  constexpr std::uint32_t kWanted = object::kFixedTpm | object::kFixedParent | object::kSensitiveDataOrigin | object::kUserWithAuth |
-                                    object::kNoDictionaryAttack | object::kRestricted | object::kSign;
-  if (area.attributes() != kWanted)
-    return fail(Errc::refused, fmt::format("identity key has attributes 0x{:08x}, 0x{:08x} wanted", area.attributes(), kWanted));
-  return crypto::PublicKey::parse(area.spki());
-}
-
-Result<attest::FirmwareMap> map_of(const Transcript& transcript) {
-  attest::FirmwareTrust trust;
-  trust.mode = transcript.mode;
-  if (transcript.vendors.size() != trust.vendors.size()) return fail(Errc::malformed, "two vendor keys wanted");
-  for (std::size_t i = 0; i < trust.vendors.size(); ++i) trust.vendors[i] = TRY(attest::ExternalKey::of(transcript.vendors[i]));
-  return attest::FirmwareMap(std::move(trust));
-}
-
 Result<attest::QuorumTree> tree_of(const TranscriptRoster& roster) {
   std::vector<attest::Name> names;
   for (const TranscriptPerson& person : roster.people) {
@@ -49,7 +31,8 @@ Result<attest::QuorumTree> tree_of(const TranscriptRoster& roster) {
 
 class Examination {
  public:
-  Examination(const SignedTranscript& whole, ByteView identity_wanted) : whole_(whole), t_(whole.transcript), identity_wanted_(identity_wanted) {}
+  Examination(const SignedTranscript& whole, ByteView identity_wanted, const std::vector<crypto::Certificate>& makers)
+      : whole_(whole), t_(whole.transcript), identity_wanted_(identity_wanted), makers_(makers) {}
 
   std::vector<TranscriptCheck> run() {
     Result<crypto::PublicKey> identity = identity_of(t_);
@@ -74,6 +57,12 @@ class Examination {
     expect_known("AUDIT_EXT", map->audit_extend());
     expect_known("AUDIT_CNT", map->audit_count());
     expect_known("BASELINE", attest::baseline_index());
+    if (!t_.endorsement_certificate.empty()) {
+      note("endorsement certificate is of the endorsement key", expect_certificate_of(t_.endorsement_certificate, t_.endorsement));
+      if (!makers_.empty()) note("endorsement certificate is by a maker that was given", expect_maker());
+    } else if (!makers_.empty()) {
+      note("endorsement certificate", Result<void>(fail(Errc::not_found, "this TPM has none")));
+    }
     return std::move(checks_);
   }
 
@@ -101,6 +90,14 @@ class Examination {
       if (key.verify(message, t_.firmware_signature)) return {};
     }
     return fail(Errc::mismatch, "neither vendor key made the signature");
+  }
+  // Makers' certificates name their own use and outlive their keys' first day by decades: what counts is who signed.
+  Result<void> expect_maker() const {
+    const crypto::Certificate leaf = TRY(crypto::Certificate::parse(t_.endorsement_certificate));
+    const crypto::ChainVerdict verdict = crypto::verify_chain(leaf, makers_, makers_, t_.at, crypto::CertificateUse::code_signing);
+    for (const crypto::ChainProblem& problem : verdict.problems)
+      if (problem.kind != crypto::ChainProblem::Kind::use) return fail(Errc::mismatch, problem.text);
+    return {};
   }
   void take_in(const crypto::PublicKey& identity, const TranscriptIndex& index) {
     const auto content = [&]() -> Result<attest::IndexContent> {
@@ -172,14 +169,41 @@ class Examination {
   const SignedTranscript& whole_;
   const Transcript& t_;
   ByteView identity_wanted_;
+  const std::vector<crypto::Certificate>& makers_;
   std::map<Bytes, Bytes> certified_;   // Name, content
   std::vector<TranscriptCheck> checks_;
 };
 
 }  // namespace
 
-std::vector<TranscriptCheck> check_transcript(const SignedTranscript& transcript, ByteView identity_wanted) {
-  return Examination(transcript, identity_wanted).run();
+Result<void> expect_certificate_of(ByteView certificate, ByteView endorsement) {
+  const crypto::Certificate parsed = TRY(base::within("endorsement certificate", crypto::Certificate::parse(certificate)));
+  const attest::ObjectPublic area = TRY(base::within("endorsement key", attest::ObjectPublic::parse(endorsement)));
+  if (!same(parsed.public_key_der(), area.spki())) return fail(Errc::mismatch, "endorsement certificate is of another key");
+  return {};
+}
+
+Result<crypto::PublicKey> identity_of(const Transcript& transcript) {
+  namespace object = attest::object;
+  const attest::ObjectPublic area = TRY(attest::ObjectPublic::parse(transcript.identity));
+  constexpr std::uint32_t kWanted = object::kFixedTpm | object::kFixedParent | object::kSensitiveDataOrigin | object::kUserWithAuth |
+                                    object::kNoDictionaryAttack | object::kRestricted | object::kSign;
+  if (area.attributes() != kWanted)
+    return fail(Errc::refused, fmt::format("identity key has attributes 0x{:08x}, 0x{:08x} wanted", area.attributes(), kWanted));
+  return crypto::PublicKey::parse(area.spki());
+}
+
+Result<attest::FirmwareMap> map_of(const Transcript& transcript) {
+  attest::FirmwareTrust trust;
+  trust.mode = transcript.mode;
+  if (transcript.vendors.size() != trust.vendors.size()) return fail(Errc::malformed, "two vendor keys wanted");
+  for (std::size_t i = 0; i < trust.vendors.size(); ++i) trust.vendors[i] = TRY(attest::ExternalKey::of(transcript.vendors[i]));
+  return attest::FirmwareMap(std::move(trust));
+}
+
+std::vector<TranscriptCheck> check_transcript(const SignedTranscript& transcript, ByteView identity_wanted,
+                                              const std::vector<crypto::Certificate>& makers) {
+  return Examination(transcript, identity_wanted, makers).run();
 }
 
 }  // namespace transparency

@@ -92,6 +92,88 @@ TEST_F(Ceremony, RefusesATpmThatIsNotEmpty) {
   EXPECT_NE(terminal->screen().find("has a password already"), std::string::npos) << terminal->screen();
 }
 
+// A TPM from a maker: its endorsement key has a certificate, which the ceremony takes into the transcript.
+TEST_F(Ceremony, TakesTheMakersCertificateAndHoldsItAgainstTheEndorsementKey) {
+  rig_.prepare();
+  rig_.prepare_ceremony();
+  const auto tpm2 = [&](Command words) {
+    words.insert(words.begin() + 1, {"-T", rig_.tpm().tcti()});
+    run_well(words);
+  };
+  const auto file = [&](const char* name) { return (folder_ / name).string(); };
+  run_well({"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-sha256", "-days", "3650", "-subj", "/O=Example Chips/CN=Example TPM CA",
+            "-addext", "keyUsage=critical,keyCertSign", "-keyout", file("maker.key"), "-out", file("maker.pem")});
+  run_well({"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-sha256", "-days", "3650", "-subj", "/O=Somebody/CN=Somebody Else",
+            "-addext", "keyUsage=critical,keyCertSign", "-keyout", file("else.key"), "-out", file("else.pem")});
+  tpm2({"tpm2_createek", "-G", "ecc", "-c", file("ek.ctx"), "-u", file("ek.pem"), "-f", "pem"});
+  tpm2({"tpm2_flushcontext", "-t"});
+  write_text(file("ek.ext"), "basicConstraints=critical,CA:FALSE\nkeyUsage=critical,keyAgreement\nextendedKeyUsage=2.23.133.8.1\n");
+  const auto certify = [&](const std::string& key, const std::string& to) {
+    run_well({"openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=TPM", "-keyout", file("any.key"), "-out", file("any.csr")});
+    run_well({"openssl", "x509", "-req", "-sha256", "-days", "3650", "-in", file("any.csr"), "-force_pubkey", key, "-CA", file("maker.pem"), "-CAkey", file("maker.key"),
+              "-set_serial", "0x17", "-extfile", file("ek.ext"), "-outform", "DER", "-out", to});
+    tpm2({"tpm2_nvdefine", "-C", "p", "-s", std::to_string(fs::file_size(to)), "-a", "ppwrite|ppread|authread|ownerread|platformcreate|no_da", "0x01C0000A"});
+    tpm2({"tpm2_nvwrite", "-C", "p", "-i", to, "0x01C0000A"});
+  };
+  // First one that is of another key.
+  run_well({"openssl", "ec", "-in", file("else.key"), "-pubout", "-out", file("else.pub.pem")});
+  certify(file("else.pub.pem"), file("wrong.der"));
+  EXPECT_EQ(rig_.try_ceremony(), 1);
+  EXPECT_FALSE(fs::exists(transcript()));
+  tpm2({"tpm2_nvundefine", "-C", "p", "0x01C0000A"});
+  certify(file("ek.pem"), file("ek.der"));
+  rig_.run_again_to_its_end();
+  const Finished good = run({program("coldseal"), "verify-transcript", transcript(), "--makers", file("maker.pem")});
+  EXPECT_EQ(good.status, 0) << good.output;
+  for (const char* words : {"endorsement certificate is of the endorsement key", "endorsement certificate is by a maker that was given",
+                            "identity key and endorsement key are in one TPM"})
+    EXPECT_NE(good.output.find(words), std::string::npos) << words << "\n" << good.output;
+  const Finished stranger = run({program("coldseal"), "verify-transcript", transcript(), "--makers", file("else.pem")});
+  EXPECT_EQ(stranger.status, 1) << stranger.output;
+  const Finished without = run({program("coldseal"), "verify-transcript", transcript()});
+  EXPECT_EQ(without.status, 0) << without.output;
+  EXPECT_NE(without.output.find("give the makers' certificates with --makers"), std::string::npos) << without.output;
+}
+
+void replace_in(const fs::path& file, const std::string& from, const std::string& to) {
+  std::string text = read_text(file);
+  const std::size_t at = text.find(from);
+  if (at == std::string::npos) throw std::runtime_error(file.string() + " does not say " + from);
+  write_text(file, text.replace(at, from.size(), to));
+}
+
+TEST_F(Ceremony, InProductionRefusesDevelopmentKeysAndSoftwareTpmsAndLeavesThemAsTheyWere) {
+  rig_.prepare();
+  rig_.prepare_ceremony();
+  const fs::path settings = rig_.root() / "etc/coldseal/coldseal.toml";
+  replace_in(rig_.ceremony_file(), "mode = \"development\"", "mode = \"production\"");
+  const Finished known = admin({"ceremony", "run", rig_.ceremony_file()});
+  EXPECT_EQ(known.status, 1) << known.output;
+  EXPECT_NE(known.output.find("that is a development vendor key"), std::string::npos) << known.output;
+  for (const char* const vendor : {"vendor-a", "vendor-b"}) {   // keys of somebody's own
+    run_well({"openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", folder_ / "own.key"});
+    run_well({"openssl", "ec", "-in", folder_ / "own.key", "-pubout", "-out", rig_.ceremony_file().parent_path() / (std::string(vendor) + ".pem")});
+  }
+  const Finished differ = admin({"ceremony", "run", rig_.ceremony_file()});
+  EXPECT_EQ(differ.status, 1) << differ.output;
+  EXPECT_NE(differ.output.find("the ceremony is for production mode and coldseal.toml says development"), std::string::npos) << differ.output;
+  replace_in(settings, "mode = \"development\"", "mode = \"production\"");
+  {
+    const auto terminal = rig_.begin_ceremony();
+    EXPECT_EQ(terminal->wait(), 1) << terminal->screen();
+    EXPECT_NE(terminal->screen().find("mode      production"), std::string::npos) << terminal->screen();
+    EXPECT_NE(terminal->screen().find("this is a software TPM; production wants a chip"), std::string::npos) << terminal->screen();
+    EXPECT_NE(terminal->screen().find("the platform hierarchy is still open"), std::string::npos) << terminal->screen();
+    EXPECT_EQ(terminal->screen().find("new PIN"), std::string::npos);
+  }
+  EXPECT_FALSE(fs::exists(rig_.state() / "keys"));
+  // Nothing was made in the TPM: a development ceremony finds it empty.
+  fs::remove_all(rig_.state());
+  replace_in(settings, "mode = \"production\"", "mode = \"development\"");
+  rig_.prepare_ceremony();
+  rig_.run_ceremony();
+}
+
 class Administrators : public testing::Test {
  protected:
   Administrators() {
@@ -152,6 +234,28 @@ TEST_F(Administrators, AcceptALogThatWasCutOnlyTogetherAndForEver) {
   rig_.stop_daemon();
   const std::vector<std::string> events = rig_.audit_events();
   EXPECT_EQ(std::count(events.begin(), events.end(), "rebaselined"), 2);
+}
+
+TEST_F(Administrators, CannotMakeAProductionApplianceOfADevelopmentOne) {
+  const fs::path settings = rig_.root() / "etc/coldseal/coldseal.toml";
+  const auto refused_with = [&](const std::string& words) {
+    for (const char* const name : {"coldseald", "coldseal-admin"}) {
+      Command command{program(name), "--root", rig_.root()};
+      if (command.front().ends_with("admin")) command.emplace_back("status");
+      const Finished refused = run(command);
+      EXPECT_EQ(refused.status, 1) << refused.output;
+      EXPECT_NE(refused.output.find(words), std::string::npos) << refused.output;
+    }
+  };
+  replace_in(settings, "mode = \"development\"", "mode = \"production\"");
+  refused_with("this appliance was born in development mode, for ever");
+  replace_in(rig_.state() / "keys/firmware/mode", "development", "production");
+  refused_with("that is a development vendor key");
+  for (const char* const vendor : {"vendor-1.pem", "vendor-2.pem"}) {   // keys of somebody's own: another gate
+    run_well({"openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", folder_ / "own.key"});
+    run_well({"openssl", "ec", "-in", folder_ / "own.key", "-pubout", "-out", rig_.state() / "keys/firmware" / vendor});
+  }
+  refused_with("software TPM");
 }
 
 TEST_F(Administrators, WipeTogether) {

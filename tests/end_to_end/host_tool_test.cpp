@@ -94,9 +94,9 @@ TEST_F(HostTool, RequestCreateWritesWhatTheApplianceReads) {
   ASSERT_EQ(found.size(), 1U);
   const auto envelope = transparency::Envelope::parse(read_text(found[0] / wire::kManifestName), base::limits::kManifestBytes);
   ASSERT_TRUE(envelope);
-  const auto json = envelope->verify(*crypto::PublicKey::parse_pem(read_text(folder_ / "k.pub.pem")), transparency::kRequestPayloadType);
-  ASSERT_TRUE(json);
-  const auto request = wire::Request::from_json(*json);
+  const auto payload = envelope->verify(*crypto::PublicKey::parse_pem(read_text(folder_ / "k.pub.pem")), transparency::kRequestPayloadType);
+  ASSERT_TRUE(payload);
+  const auto request = wire::Request::from_json(*payload);
   ASSERT_TRUE(request) << request.error().text();
   EXPECT_EQ(request->id(), found[0].filename().string());
   EXPECT_TRUE(has(made.output, request->id()));
@@ -164,8 +164,8 @@ TEST_F(HostTool, InspectShowsAPackageAsTextAndAsOneObject) {
   const Finished text = coldseal({"inspect", package(), "--os", "10_X64"});
   EXPECT_EQ(text.status, 0) << text.output;
   EXPECT_TRUE(has(text.output, "coldsample.cat"));
-  const Finished json = coldseal({"inspect", package(), "--json"});
-  const nlohmann::json object = nlohmann::json::parse(json.output);
+  const Finished printed = coldseal({"inspect", package(), "--json"});
+  const nlohmann::json object = nlohmann::json::parse(printed.output);
   EXPECT_EQ(object["catalogs"][0]["path"], "coldsample.cat");
   EXPECT_EQ(object["peFiles"].size(), 2U);
   fs::remove(package() / "coldsample.exe");

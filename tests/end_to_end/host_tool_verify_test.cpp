@@ -75,7 +75,7 @@ class Verify : public testing::Test {
     return receipt;
   }
   void write_receipt(const transparency::Receipt& receipt) {
-    const auto text = transparency::Envelope::sign(transparency::kStatementPayloadType, receipt.to_json().value(), receipt_key_);
+    const auto text = transparency::Envelope::sign(transparency::kStatementPayloadType, in_log(receipt, receipt_key_).to_json().value(), receipt_key_);
     write_text(receipt_file(), text->text());
   }
 
@@ -155,8 +155,14 @@ TEST_F(Verify, NotesWhatNoCatalogCoversAndADevelopmentAppliance) {
 }
 
 TEST_F(Verify, RefusesAStatementOfAnotherTypeInPlaceOfAReceipt) {
-  write_text(receipt_file(), transparency::Envelope::sign(transparency::kRequestPayloadType, receipt().to_json().value(), receipt_key_)->text());
+  write_text(receipt_file(), transparency::Envelope::sign(transparency::kRequestPayloadType, in_log(receipt(), receipt_key_).to_json().value(), receipt_key_)->text());
   expect_receipt_finding("receipt.other-type");
+}
+
+TEST_F(Verify, RefusesALogProofByAnotherKeyThanTheReceipts) {
+  SoftwareKey stranger = SoftwareKey::generate_p256();
+  write_text(receipt_file(), transparency::Envelope::sign(transparency::kStatementPayloadType, in_log(receipt(), stranger).to_json().value(), receipt_key_)->text());
+  expect_receipt_finding("receipt.log-proof");
 }
 
 TEST_F(Verify, RefusesAChangedImageAndAChangedCatalogMember) {

@@ -69,6 +69,43 @@ url = "https://example.com/driver")");
   EXPECT_EQ(run(verify).status, 0);
 }
 
+TEST(SignatureOperations, AProfileForOldWindowsSignsEachFileTwiceAndTheReceiptAnswersForBoth) {
+  const TempDir folder;
+  ApplianceRig rig(folder / "rig");
+  rig.provision();
+  const fs::path configuration = rig.root() / "etc/coldseal/coldseal.toml";
+  std::string text = read_text(configuration);
+  const std::string before = R"(operations = ["embed", "catalog"])";
+  text.replace(text.find(before), before.size(), before + "\ndual_signing = true");
+  write_text(configuration, text);
+  rig.administer({"configuration", "approve"}, {ApplianceRig::administrators()[0], ApplianceRig::administrators()[1]});
+  rig.start_daemon();
+  const Background courier = rig.start_courier({"--stick", rig.stick()});
+  const std::string id = rig.make_request(COLDSEAL_SAMPLE_DIR, "7_X64", rig.stick(), {});
+  rig.wait_for_journal(id, "waits for the officers");
+  rig.approve(id, {ApplianceRig::officers()[1], ApplianceRig::officers()[2]});
+  wait_until("the response is on the stick", [&] { return fs::exists(rig.stick() / "coldseal/responses" / id); });
+  run_well({program("coldseal"), "collect", "--from", rig.stick(), "-o", folder / "signed"});
+  const fs::path files = folder / "signed" / id / "files";
+  for (const char* const name : {"coldsample.sys", "coldsample.exe"}) {
+    const std::string judged = run_well({"osslsigncode", "verify", "-CAfile", rig.ca_root(), "-in", files / name});
+    for (const char* const wanted : {"SHA1", "SHA256"}) EXPECT_NE(judged.find(wanted), std::string::npos) << wanted << "\n" << judged;
+    const json listed = json::parse(run_well({program("coldseal"), "signature", "list", "--json", files / name}));
+    EXPECT_EQ(listed["signatures"].size(), 2U) << listed;
+  }
+  run_well({"osslsigncode", "verify", "-CAfile", rig.ca_root(), "-in", files / "coldsample.cat"});   // one signature, SHA-256
+  const Command verify = {program("coldseal"), "verify", files, "--receipt", folder / "signed" / id / "receipt.dsse.json", "--trust", rig.trust()};
+  const Finished verified = run(verify);
+  EXPECT_EQ(verified.status, 0) << verified.output;
+  EXPECT_NE(verified.output.find("signature.sha1"), std::string::npos) << verified.output;
+  // The officers approved both: without the second one the file is not what they approved.
+  const fs::path driver = files / "coldsample.sys";
+  run_well({program("coldseal"), "signature", "remove", driver, "--nested", "1", "-o", driver});
+  const Finished without = run(verify);
+  EXPECT_EQ(without.status, 1);
+  EXPECT_NE(without.output.find("receipt."), std::string::npos) << without.output;
+}
+
 TEST(SignatureOperations, AreRefusedWhenTheProfileDoesNotAllowThem) {
   const TempDir folder;
   ApplianceRig rig(folder.path());

@@ -14,7 +14,7 @@ namespace {
 
 using base::Bytes;
 
-constexpr std::string_view kInf =
+constexpr std::string_view kCatalogInf =
     "[Version]\r\nSignature=\"$WINDOWS NT$\"\r\nClass=System\r\nProvider=P\r\nDriverVer=11/20/2025,1.2.3.4\r\nCatalogFile=sample.cat\r\n"
     "[Manufacturer]\r\nP=Std,NTamd64\r\n[Std.NTamd64]\r\nD=Inst,ROOT\\Sample\r\n[Inst]\r\nCopyFiles=L\r\n[L]\r\nsample.sys\r\nsample.txt\r\n"
     "[SourceDisksNames]\r\n1=Disk\r\n[SourceDisksFiles]\r\nsample.sys=1\r\nsample.txt=1\r\n";
@@ -22,7 +22,7 @@ constexpr std::string_view kInf =
 class CatalogInterop : public testing::Test {
  protected:
   CatalogInterop() {
-    package_.add("sample.inf", kInf);
+    package_.add("sample.inf", kCatalogInf);
     package_.add("sample.sys", tests::build_pe(tests::driver_description()));
     package_.add("sample.txt", "flat");
     const package::Inspection inspection = package::inspect(package_.files(), {"10_X64", "10_RS5_X64"}, tests::at("2026-11-23T00:00:00Z"));
@@ -49,6 +49,36 @@ class CatalogInterop : public testing::Test {
   tests::Package package_;
   Bytes ctl_;
 };
+
+// coldseal signature, on a catalog: the same four verbs as on files that hold their signature.
+TEST_F(CatalogInterop, ACatalogsSignatureIsListedTakenOffKeptAndPutBack) {
+  const auto signature = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), {std::string(COLDSEAL_BIN_DIR) + "/coldseal", "signature"});
+    return tests::run_program(arguments);
+  };
+  const tests::Outcome listed = signature({"list", file("sample.cat")});
+  EXPECT_EQ(listed.status, 0) << listed.output;
+  for (const char* const wanted : {"primary", "sha256", "Test Leaf"}) EXPECT_NE(listed.output.find(wanted), std::string::npos) << listed.output;
+  // A signed catalog is its signature: the content stands inside.
+  ASSERT_EQ(signature({"extract", file("sample.cat"), "-o", file("kept.der")}).status, 0);
+  EXPECT_EQ(tests::read_file(dir_ / "kept.der"), tests::read_file(dir_ / "sample.cat"));
+  const tests::Outcome removed = signature({"remove", file("sample.cat"), "-o", file("bare.cat")});
+  ASSERT_EQ(removed.status, 0) << removed.output;
+  EXPECT_EQ(tests::read_file(dir_ / "bare.cat"), *cms::without_signer({der::oids::kCertificateTrustList, ctl_}));
+  EXPECT_NE(signature({"list", file("bare.cat")}).output.find("no signature"), std::string::npos);
+  EXPECT_EQ(signature({"remove", file("bare.cat"), "-o", file("no.cat")}).status, 1);
+  const tests::Outcome attached = signature({"attach", file("bare.cat"), file("kept.der"), "-o", file("back.cat")});
+  ASSERT_EQ(attached.status, 0) << attached.output;
+  EXPECT_EQ(tests::read_file(dir_ / "back.cat"), tests::read_file(dir_ / "sample.cat"));
+  // Not on another catalog, and not a second one, which Windows would not look at.
+  formats::CatalogContent other;
+  other.this_update = tests::at("2026-11-24T16:20:00Z");
+  tests::write_file(dir_ / "other.cat", formats::unsigned_catalog(*formats::encode_ctl(other)));
+  EXPECT_EQ(signature({"attach", file("other.cat"), file("kept.der"), "-o", file("no.cat")}).status, 1);
+  EXPECT_EQ(signature({"attach", file("sample.cat"), file("kept.der"), "--append", "-o", file("no.cat")}).status, 1);
+  EXPECT_EQ(signature({"extract", file("bare.cat"), "-o", file("no.der")}).status, 1);
+  EXPECT_FALSE(std::filesystem::exists(dir_ / "no.cat"));
+}
 
 TEST_F(CatalogInterop, OpensslReadsTheUnsignedFile) {
   tests::write_file(dir_ / "unsigned.cat", formats::unsigned_catalog(ctl_));

@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
 using base::Bytes;
 using nlohmann::json;
 
-constexpr std::string_view kInf =
+constexpr std::string_view kCaseInf =
     "[Version]\r\nSignature=\"$WINDOWS NT$\"\r\nClass=System\r\nProvider=P\r\nDriverVer=11/20/2025,1.2.3.4\r\nPnpLockdown=1\r\nCatalogFile=sample.cat\r\n"
     "[Manufacturer]\r\nP=Std,NTamd64\r\n[Std.NTamd64]\r\nD=Inst,ROOT\\Sample\r\n[Inst.NT]\r\nCopyFiles=L\r\n[L]\r\nsample.sys\r\nsample.txt\r\n"
     "[SourceDisksNames]\r\n1=Disk\r\n[SourceDisksFiles]\r\nsample.sys=1\r\nsample.txt=1\r\n";
@@ -31,7 +31,7 @@ constexpr std::string_view kInf =
 class PackageCase : public testing::Test {
  protected:
   PackageCase() {
-    write_text(package() / "sample.inf", kInf);
+    write_text(package() / "sample.inf", kCaseInf);
     write_file(package() / "sample.sys", build_pe(driver_description()));
     write_text(package() / "sample.txt", "flat");
     write_text(folder_ / "root.pem", keys::pem_block("CERTIFICATE", vendor_.root().der()));

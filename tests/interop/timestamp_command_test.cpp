@@ -362,7 +362,7 @@ TEST_F(TimestampCommand, StampsWhatTheReceiptSaysWasSignedAndTheReceiptStillFits
   receipt.outputs = {{"a.sys", flat, transparency::OutputOperation::embedded},
                      {"foreign.sys", flat, transparency::OutputOperation::already_signed}};
   receipt.catalogs.clear();
-  const auto text = transparency::Envelope::sign(transparency::kStatementPayloadType, receipt.to_json().value(), key);
+  const auto text = transparency::Envelope::sign(transparency::kStatementPayloadType, tests::in_log(receipt, key).to_json().value(), key);
   tests::write_text(dir_ / "got/receipt.dsse.json", text->text());
   const auto verify = [&] {
     return coldseal({"verify", file("got/files"), "--receipt", file("got/receipt.dsse.json"), "--trust", file("receipt.pem"),

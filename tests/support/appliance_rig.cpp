@@ -43,6 +43,7 @@ ApplianceRig::ApplianceRig(std::filesystem::path folder, Step step, bool show_sc
 void ApplianceRig::prepare() {
   step_("start a software TPM");
   tpm_ = std::make_unique<Swtpm>();
+  if (is_tapped_) proxy_ = std::make_unique<TpmProxy>(*tpm_);
   write_text(root() / "etc/coldseal/coldseal.toml", fmt::format(R"([appliance]
 name = "vault-1"
 tpm = "{}"
@@ -54,7 +55,7 @@ key_class = "release"
 operations = ["embed", "catalog"]
 submitters = ["build-1"]
 )",
-                                                                tpm_->tcti()));
+                                                                proxy_ ? proxy_->tcti() : tpm_->tcti()));
 }
 
 void ApplianceRig::provision() {
@@ -75,7 +76,7 @@ void ApplianceRig::prepare_ceremony() const {
   const std::filesystem::path vendors = std::filesystem::path(COLDSEAL_TEST_DATA_DIR) / "vendor-keys";
   const std::filesystem::path folder = folder_ / "ceremony";
   std::filesystem::create_directories(folder);
-  for (const char* name : {"vendor-a.pem", "vendor-b.pem"}) std::filesystem::copy_file(vendors / name, folder / name);
+  for (const char* name : {"vendor-a.pem", "vendor-b.pem"}) std::filesystem::copy_file(vendors / name, folder / name, std::filesystem::copy_options::overwrite_existing);
   approve_firmware(1, folder / "approval.toml");
   write_text(ceremony_file(), R"([ceremony]
 title = "vault-1, first key"
@@ -228,6 +229,55 @@ void ApplianceRig::approve(const std::string& id, const std::vector<TestOfficer>
   console->expect("number to read a request");
   console->type("q");
   expect_done(*console, "coldseal-console");
+}
+
+bool ApplianceRig::try_to_approve(const std::string& id, const std::vector<TestOfficer>& who) const {
+  const std::unique_ptr<AtTerminal> console = open_request(id);
+  console->type("a");
+  console->expect("type yes");
+  console->type("yes");
+  std::size_t next = 0;
+  for (;;) {
+    switch (console->expect_any({"officer (", "PIN of ", "is signed", "number to read a request"})) {
+      case 0:
+        console->type(next < who.size() ? who[next].name : "");   // nobody left: Enter stops
+        break;
+      case 1:
+        console->type(who[next++].pin);
+        break;
+      case 2:
+        return true;
+      default:
+        return false;
+    }
+  }
+}
+
+int ApplianceRig::try_ceremony() const {
+  std::string ignored;
+  return answer_ceremony(ignored);
+}
+
+void ApplianceRig::run_again_to_its_end() const {
+  std::string screen;
+  if (const int status = answer_ceremony(screen); status != 0) throw std::runtime_error(fmt::format("the ceremony ended with {}:\n{}", status, screen));
+}
+
+int ApplianceRig::answer_ceremony(std::string& screen) const {
+  AtTerminal terminal({program("coldseal-admin"), "--root", root(), "ceremony", "run", ceremony_file()}, show_screens_);
+  std::vector<TestOfficer> everybody = administrators();
+  everybody.insert(everybody.end(), officers().begin(), officers().end());
+  std::vector<std::string> prompts = {"type yes when they agree", "officer (2", "officer (1", "PIN of ben", "PIN of cay"};
+  for (const TestOfficer& person : everybody) {
+    prompts.push_back(person.name + ": new PIN");
+    prompts.push_back(person.name + ": the same PIN again");
+  }
+  const std::vector<std::string> answers = {"yes", "ben", "cay", officers()[1].pin, officers()[2].pin};
+  for (std::size_t which = terminal.expect_any(prompts); which < prompts.size(); which = terminal.expect_any(prompts))
+    terminal.type(which < answers.size() ? answers[which] : everybody[(which - answers.size()) / 2].pin);
+  const int status = terminal.wait();
+  screen = terminal.screen();
+  return status;
 }
 
 void ApplianceRig::wait_for_response(const std::string& id) const {

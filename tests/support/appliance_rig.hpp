@@ -12,6 +12,7 @@
 
 #include "tests/support/process.hpp"
 #include "tests/support/swtpm.hpp"
+#include "tests/support/tpm_proxy.hpp"
 
 namespace tests {
 
@@ -27,11 +28,17 @@ class ApplianceRig {
 
   // TPM, ceremony, certificate, submitter. Afterwards the appliance may be started.
   void provision();
+  // Before provision() or prepare(): the programs reach the TPM by way of proxy().
+  void tap() { is_tapped_ = true; }
+  TpmProxy& proxy() { return *proxy_; }
   // Its parts, for tests of the ceremony: a TPM and coldseal.toml; the ceremony's file; the ceremony as far as "yes".
   void prepare();
   void prepare_ceremony() const;
   std::unique_ptr<AtTerminal> begin_ceremony() const;
   void run_ceremony() const;
+  // Answers whatever the ceremony asks until it ends; its exit status. For when the TPM goes away in between.
+  int try_ceremony() const;
+  void run_again_to_its_end() const;   // the same once more; it must succeed
   std::filesystem::path ceremony_file() const { return folder_ / "ceremony/ceremony.toml"; }
   // A vendor's approval of what runs now: FILE.toml and FILE.sig.
   void approve_firmware(unsigned version, const std::filesystem::path& file) const;
@@ -49,6 +56,8 @@ class ApplianceRig {
   void wait_for_journal(const std::string& id, const std::string& what) const;
   // At the console: opens the request, reads it, approves as these officers.
   void approve(const std::string& id, const std::vector<TestOfficer>& officers) const;
+  // The same without expecting anything: whether it was signed. For when the TPM goes away in between.
+  bool try_to_approve(const std::string& id, const std::vector<TestOfficer>& officers) const;
   // A console that has opened the request and stands at "a to approve, r to reject".
   std::unique_ptr<AtTerminal> open_request(const std::string& id) const;
   // outbox/<id>, when it is there.
@@ -68,10 +77,13 @@ class ApplianceRig {
 
  private:
   void certify_key() const;
+  int answer_ceremony(std::string& screen) const;
   std::filesystem::path folder_;
   Step step_;
   bool show_screens_;
+  bool is_tapped_ = false;
   std::unique_ptr<Swtpm> tpm_;
+  std::unique_ptr<TpmProxy> proxy_;
   std::unique_ptr<Background> daemon_;
 };
 

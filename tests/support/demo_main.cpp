@@ -200,6 +200,18 @@ bool show_table(const ApplianceRig& rig, const fs::path& response, const std::st
   return all_valid;
 }
 
+// The audit log as an auditor gets it, and the receipt as it goes into a folder of paper.
+void show_log(ApplianceRig& rig, const fs::path& output, const fs::path& response) {
+  rig.stop_daemon();   // the TPM is one program's at a time
+  tests::run_well({tests::program("coldseal-admin"), "--root", rig.root(), "log", "export", output / "audit"});
+  const fs::path exported = fs::directory_iterator(output / "audit")->path();
+  const fs::path transcript = rig.state() / "ceremony/transcript.json";
+  fmt::print("\nThe audit log, in {}\n{}", exported.string(),
+             tests::run_well({tests::program("coldseal"), "audit", "verify", exported, "--key", rig.trust() / "receipt-key.pem", "--transcript", transcript}));
+  tests::run_well({tests::program("coldseal"), "slip", response / "receipt.dsse.json", "--trust", rig.trust(), "--html", output / "slip.html"});
+  fmt::print("\nThe approval slip, to print: {}\n", (output / "slip.html").string());
+}
+
 int demonstrate(const Wishes& wishes) {
   Storyteller story;
   ApplianceRig rig(wishes.output / "rig", [&](const std::string& what) { story.say(what); });
@@ -210,6 +222,7 @@ int demonstrate(const Wishes& wishes) {
   const fs::path by_cable = over_the_cable(rig, wishes, story);
   const bool stick_valid = show_table(rig, by_stick, "Over the stick");
   const bool cable_valid = show_table(rig, by_cable, "Over the serial cable");
+  show_log(rig, wishes.output, by_stick);
   fmt::print("\nTo verify again:\n  {} verify {} --receipt {} --trust {}\n", tests::program("coldseal"), (by_stick / "files").string(),
              (by_stick / "receipt.dsse.json").string(), rig.trust().string());
   story.say(stick_valid && cable_valid ? "done" : "something was not valid");

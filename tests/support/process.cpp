@@ -197,6 +197,26 @@ std::string AtTerminal::expect(std::string_view text, std::chrono::seconds patie
   }
 }
 
+std::size_t AtTerminal::expect_any(const std::vector<std::string>& texts, std::chrono::seconds patience) {
+  const auto deadline = Clock::now() + patience;
+  for (bool open = true;;) {
+    std::size_t which = texts.size();
+    std::size_t first = std::string::npos;
+    for (std::size_t i = 0; i < texts.size(); ++i)
+      if (const std::size_t found = screen_.find(texts[i], seen_); found < first) {
+        first = found;
+        which = i;
+      }
+    if (which < texts.size()) {
+      seen_ = first + texts[which].size();
+      return which;
+    }
+    if (!open) return texts.size();
+    if (Clock::now() > deadline) give_up("waited in vain on a screen that shows:\n" + screen_.substr(seen_));
+    open = read_some(std::chrono::milliseconds(100));
+  }
+}
+
 void AtTerminal::type(std::string_view line) {
   const std::string typed = std::string(line) + "\n";
   if (write(terminal_, typed.data(), typed.size()) != static_cast<ssize_t>(typed.size())) give_up("the terminal took no input");

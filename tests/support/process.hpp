@@ -54,6 +54,9 @@ class AtTerminal {   // a program with a pseudo-terminal as its screen and keybo
   ~AtTerminal();
   // Waits until the screen shows text that was not there at the last expect(); returns what came up to its end.
   std::string expect(std::string_view text, std::chrono::seconds patience = std::chrono::seconds(60));
+  // The same for whichever of them comes first: its position in the list, or the list's size when the program has ended.
+  std::size_t expect_any(const std::vector<std::string>& texts, std::chrono::seconds patience = std::chrono::seconds(60));
+  pid_t pid() const { return pid_; }
   void type(std::string_view line);   // and Enter
   bool echoes() const;                // whether what is typed would be shown
   void hang_up();                     // the cable is pulled: SIGHUP

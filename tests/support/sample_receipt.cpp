@@ -1,6 +1,13 @@
 #include "tests/support/sample_receipt.hpp"
 
+#include <filesystem>
+
 #include "crypto/base/text.hpp"
+#include "crypto/transparency/audit_log_line.hpp"
+#include "crypto/transparency/checkpoint.hpp"
+#include "crypto/transparency/merkle_tree.hpp"
+#include "tests/support/software_key.hpp"
+#include "tests/support/temp_dir.hpp"
 
 namespace tests {
 
@@ -18,11 +25,36 @@ Receipt common() {
                        .tpm = "software",
                        .receipt_keyid = std::string(64, 'c'),
                        .version = "0.1.0"};
-  receipt.log = {.index = 17, .head = std::string(64, 'd')};
   return receipt;
 }
 
+Receipt in_sample_log(Receipt receipt) {
+  SoftwareKey key = *SoftwareKey::from_pem(read_text(std::filesystem::path(COLDSEAL_TEST_DATA_DIR) / "keys/p256.key.pem"));
+  return in_log(std::move(receipt), key);
+}
+
 }  // namespace
+
+Receipt in_log(Receipt receipt, crypto::Signer& key) {
+  using transparency::AuditEvent;
+  transparency::AuditChain chain;
+  transparency::MerkleTree tree;
+  const auto append = [&](AuditEvent event, const std::string& request, const std::map<std::string, std::string>& data) {
+    receipt.log.line = *chain.append(receipt.created, event, request, data);
+    tree.add(base::as_bytes(receipt.log.line));
+  };
+  for (int i = 0; i < 17; ++i) append(AuditEvent::started, "", {{"version", "0.1.0"}});
+  if (receipt.outcome == transparency::Outcome::done)
+    append(AuditEvent::signed_, receipt.request_id, {{"signing-set", receipt.signing_set->fingerprint().hex()}});
+  else
+    append(AuditEvent::refused, receipt.request_id, {{"reason", receipt.reason}});
+  receipt.log.index = chain.lines() - 1;
+  receipt.log.head = chain.head().hex();
+  transparency::TlogProof proof{receipt.log.index, tree.inclusion(receipt.log.index, tree.size()), {}};
+  proof.checkpoint = *transparency::sign_checkpoint({transparency::log_origin(receipt.appliance.name), tree.size(), tree.root()}, key);
+  receipt.log.tlog_proof = proof.text();
+  return receipt;
+}
 
 Receipt sample_receipt() {
   Receipt receipt = common();
@@ -45,14 +77,14 @@ Receipt sample_receipt() {
       {"driver.inf", crypto::sha256(base::as_bytes("inf")), transparency::OutputOperation::unchanged},
       {"driver.sys", crypto::sha256(base::as_bytes("sys")), transparency::OutputOperation::embedded}};
   receipt.catalogs = {"driver.cat"};
-  return receipt;
+  return in_sample_log(std::move(receipt));
 }
 
 Receipt sample_refused_receipt() {
   Receipt receipt = common();
   receipt.outcome = transparency::Outcome::refused;
   receipt.reason = "the submitter's key is not enrolled";
-  return receipt;
+  return in_sample_log(std::move(receipt));
 }
 
 }  // namespace tests

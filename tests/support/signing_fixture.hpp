@@ -52,5 +52,6 @@ std::string key_pem(Vendor::Kind kind);
 std::string root_key_pem();
 
 base::Time at(std::string_view rfc3339);  // stops the test program when the text is wrong
+inline const base::Time kNow = at("2026-11-23T12:00:00Z");   // within the validity of every certificate above
 
 }  // namespace tests

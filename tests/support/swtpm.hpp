@@ -30,6 +30,7 @@ class Swtpm {
   void reset();
   void kill();    // SIGKILL; the TPM is gone until start()
   void start();
+  bool is_running() const { return process_ >= 0; }
 
  private:
   void end(int signal);

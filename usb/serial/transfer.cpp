@@ -59,7 +59,10 @@ Result<void> persistently(const HostLink& to, const std::function<Result<void>(L
     if (link) {
       was_connected = true;
       const Result<void> done = work(**link, [&] { last_moved = std::chrono::steady_clock::now(); });
-      if (done) return (*link)->finish(kGoodbye);
+      if (done) {
+        (void)(*link)->finish(kGoodbye);   // everything is where it should be, whatever becomes of the goodbye
+        return {};
+      }
       why = done.error();
       lost = !(*link)->is_connected() || why.code() == Errc::unavailable;
     }

@@ -52,14 +52,26 @@ TEST(ConfigurationText, RefusesWhatIsMissing) {
 TEST(ConfigurationText, TakesADescriptionAndAUrlForSignatures) {
   const auto read = Configuration::parse(with("submitters", "description = \"Example driver\"\nurl = \"https://example.com\"\nsubmitters"));
   ASSERT_TRUE(read) << read.error().text();
-  EXPECT_EQ(read->profiles.at(0).description, "Example driver");
-  EXPECT_EQ(read->profiles.at(0).url, "https://example.com");
+  EXPECT_EQ(read->profiles.at(0).form.attributes.description, "Example driver");
+  EXPECT_EQ(read->profiles.at(0).form.attributes.url, "https://example.com");
   Profile other = read->profiles.at(0);
-  other.url.clear();
+  other.form.attributes.url.clear();
   EXPECT_NE(profile_digest(other, {}), profile_digest(read->profiles.at(0), {}));   // officers approve them
   expect_refused(with("submitters", "url = \"https://exämple.com\"\nsubmitters"), "url: printable ASCII");
   expect_refused(with("submitters", "url = 1\nsubmitters"), "needs url");
   expect_refused(with("submitters", "description = \"" + std::string(5000, 'x') + "\"\nsubmitters"), "at most 4096 bytes");
+}
+
+TEST(ConfigurationText, DualSigningIsOffUnlessAskedForAndOfficersApproveIt) {
+  const auto plain = Configuration::parse(kConfigurationText);
+  EXPECT_EQ(plain->profiles.at(0).form.sha1, crypto::Sha1::refused);
+  const auto read = Configuration::parse(with("submitters", "dual_signing = true\nsubmitters"));
+  ASSERT_TRUE(read) << read.error().text();
+  EXPECT_EQ(read->profiles.at(0).form.sha1, crypto::Sha1::for_old_windows);
+  EXPECT_NE(profile_digest(read->profiles.at(0), {}), profile_digest(plain->profiles.at(0), {}));
+  EXPECT_EQ(Configuration::parse(with("submitters", "dual_signing = false\nsubmitters"))->profiles.at(0).form.sha1, crypto::Sha1::refused);
+  for (const char* const wrong : {"1", "\"yes\""})
+    expect_refused(with("submitters", fmt::format("dual_signing = {}\nsubmitters", wrong)), "needs dual_signing = true or false");
 }
 
 TEST(ConfigurationText, RefusesValuesOfTheWrongType) {
@@ -86,8 +98,10 @@ TEST(ConfigurationText, RefusesTwoProfilesOfOneNameAndUnknownOperations) {
   expect_refused(with("\"embed\"", "\"catalog\""), "\"catalog\" is there twice");
 }
 
-TEST(ConfigurationText, RefusesAModeThatDoesNotExistYet) {
-  expect_refused(with("development", "production"), "only \"development\" exists", Errc::unsupported);
+TEST(ConfigurationText, KnowsBothModesAndRefusesOthers) {
+  EXPECT_EQ(Configuration::parse(with("development", "production"))->mode, attest::Mode::production);
+  EXPECT_EQ(Configuration::parse(std::string(kConfigurationText))->mode, attest::Mode::development);
+  expect_refused(with("development", "testing"), "production or development wanted", Errc::malformed);
 }
 
 TEST(ConfigurationText, RefusesBadTomlWithItsLine) {

@@ -50,6 +50,7 @@ std::vector<Bytes> every_question() {
   all.push_back(payload_of(ConsoleQuestion(EnterPin{"ada", pin("314159")})));
   all.push_back(payload_of(ConsoleQuestion(RejectRequest{"id", "ada", pin("314159"), "last year's version"})));
   all.push_back(payload_of(ConsoleQuestion(CancelApproval{})));
+  all.push_back(payload_of(ConsoleQuestion(LookAtTpm{})));
   return all;
 }
 
@@ -65,6 +66,7 @@ std::vector<Bytes> every_answer() {
 TEST(ConsoleProtocol, QuestionsArriveAsTheyWereAsked) {
   (void)through_the_socket(AskList{});
   (void)through_the_socket(CancelApproval{});
+  (void)through_the_socket(LookAtTpm{});
   EXPECT_EQ(through_the_socket(AskRequest{"0123"}).id, "0123");
   EXPECT_EQ(through_the_socket(BeginApproval{"4567"}).id, "4567");
   const EnterPin entered = through_the_socket(EnterPin{"ada", pin("31")});

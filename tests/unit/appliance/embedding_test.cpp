@@ -29,7 +29,7 @@ class Embeddings : public SmallAppliance {
   }
   base::Result<SigningPlan> make(const SpooledRequest& spooled) const {
     const KeyClass key_class{"release", 0, {}, {2, {}}, base::Bytes(34, 0x0B), must(vendor.leaf().public_key()), {}};
-    return SigningPlan::make(spooled, inspection, key_class, vendor.identity(), crypto::sha256({}), attributes);
+    return SigningPlan::make(spooled, inspection, key_class, vendor.identity(), crypto::sha256({}), form);
   }
   std::map<std::string, OutputOperation> carry_out(const SpooledRequest& spooled) {
     const SigningPlan plan = must(make(spooled));
@@ -56,7 +56,7 @@ class Embeddings : public SmallAppliance {
   TestRequest request = sample_request();
   package::Inspection inspection;
   tests::Vendor vendor{tests::Vendor::Kind::rsa3072};
-  cms::SignedAttributes attributes;
+  SignatureForm form;
   std::map<std::string, std::string> slots;
   const fs::path out = folder / "out";
   const base::Bytes image = tests::build_pe(tests::driver_description());
@@ -153,7 +153,7 @@ TEST_F(Embeddings, TheProfilesDescriptionAndUrlAreInEverySignatureAndChangeTheSe
   request.files["a.sys"] = image;
   const SpooledRequest spooled = spool({Operation::embed});
   const std::string without = must(make(spooled)).set().fingerprint().hex();
-  attributes = {"Example driver", "https://example.com"};
+  form.attributes = {"Example driver", "https://example.com"};
   EXPECT_NE(must(make(spooled)).set().fingerprint().hex(), without);
   carry_out(spooled);
   expect_good("a.sys", 1);
@@ -161,6 +161,42 @@ TEST_F(Embeddings, TheProfilesDescriptionAndUrlAreInEverySignatureAndChangeTheSe
   const cms::Attribute* const opus = data->signers().at(0).signed_attribute(der::oids::kSpcOpusInfo);
   ASSERT_NE(opus, nullptr);
   EXPECT_NE(std::string(base::as_text(opus->values.at(0))).find("https://example.com"), std::string::npos);
+}
+
+TEST_F(Embeddings, ForOldWindowsSha256IsNestedInSha1AndBothAreInTheSet) {
+  request.files["a.sys"] = image;
+  request.files["b.cab"] = tests::build_cab();
+  request.files["signed.dll"] = vendor.sign_pe(image);
+  const SpooledRequest spooled = spool({Operation::embed, Operation::cabinet, Operation::append, Operation::page_hashes});
+  EXPECT_EQ(must(make(spooled)).sha1(), crypto::Sha1::refused);
+  form.sha1 = crypto::Sha1::for_old_windows;
+  const SigningPlan plan = must(make(spooled));
+  EXPECT_EQ(plan.sha1(), crypto::Sha1::for_old_windows);
+  std::vector<std::string> items;
+  for (const transparency::SigningItem& item : plan.set().items)
+    items.push_back(item.file + " " + item.slot + " " + std::string(crypto::digest_name(item.digest.algorithm())));
+  EXPECT_EQ(items, (std::vector<std::string>{"a.sys primary sha1", "a.sys nested sha256", "b.cab primary sha1", "b.cab nested sha256",
+                                             "signed.dll nested sha256"}));
+  carry_out(spooled);
+  for (const char* const name : {"a.sys", "b.cab"}) {
+    const package::Verdict found = verdict(name);
+    EXPECT_TRUE(found.valid()) << name;
+    EXPECT_EQ(found.signatures, 2U) << name;
+    EXPECT_EQ(found.file_digest->algorithm(), crypto::DigestAlgorithm::sha1) << name;
+    ASSERT_EQ(found.findings.size(), 1U) << name;
+    EXPECT_EQ(found.findings[0].id, "signature.sha1") << name;
+  }
+  expect_good("signed.dll", 2);   // whoever signed it first decided
+  const base::Bytes both = first_signature(tests::read_file(out / "a.sys"));
+  EXPECT_FALSE(pages_in(both));   // those are SHA-256's
+  EXPECT_TRUE(pages_in(must(cms::nested_signatures(both)).at(0)));
+}
+
+TEST_F(Embeddings, ForOldWindowsOnlyRsaKeysSign) {
+  vendor = tests::Vendor(tests::Vendor::Kind::p256);
+  form.sha1 = crypto::Sha1::for_old_windows;
+  request.files["a.sys"] = image;
+  expect_error(make(spool({Operation::embed})), Errc::unsupported, "a.sys: ECDSA with SHA-1");
 }
 
 TEST_F(Embeddings, AFileChangedAfterTheApprovalIsNotDelivered) {

@@ -18,7 +18,7 @@ class Review : public SmallAppliance {
     record.id = request.id();
     record.submitter = submitter_name;
     record.received_at = clock.time;
-    return review_of(record, spooled, inspection, key_class, vendor.identity(), set, catalogs);
+    return review_of(record, spooled, inspection, key_class, vendor.identity(), form, set, catalogs);
   }
   static std::string text_of(const Document& document) {
     std::string text;
@@ -34,6 +34,7 @@ class Review : public SmallAppliance {
   package::Inspection inspection;
   std::vector<SigningPlan::CatalogSummary> catalogs;
   tests::Vendor vendor;
+  SignatureForm form;
   transparency::SigningSet set{{{"coldsample.sys", "primary", crypto::sha256({})}}, base::Bytes(34, 0x0B), crypto::sha256({})};
 };
 
@@ -47,6 +48,15 @@ TEST_F(Review, SaysEverythingAnOfficerDecidesOn) {
         std::string("Provider          Coldseal Example   (coldsample.inf)"), std::string("warning  inf.date  coldsample.inf:8: the date is in the future"),
         std::string("set it"), request.manifest.files[0].sha256.hex(), std::string("sha256:") + crypto::sha256({}).hex(),
         std::string("2 of 3 officers"), std::string("CN=Test Leaf"), set.words(), set.fingerprint().hex(), base::hex(set.key_name)})
+    EXPECT_NE(text.find(wanted), std::string::npos) << wanted << "\nis not in\n" << text;
+}
+
+TEST_F(Review, SaysWhatStandsInEverySignature) {
+  EXPECT_NE(text_of(review()).find("description   none\nurl           none\n"), std::string::npos);
+  EXPECT_EQ(text_of(review()).find("SHA-1"), std::string::npos);
+  form = {{"Example driver", "https://example.com"}, crypto::Sha1::for_old_windows};
+  const std::string text = text_of(review());
+  for (const std::string_view wanted : {"description   Example driver\n", "url           https://example.com\n", "two signatures: SHA-1 for systems before Windows 8"})
     EXPECT_NE(text.find(wanted), std::string::npos) << wanted << "\nis not in\n" << text;
 }
 
@@ -119,9 +129,15 @@ TEST_F(Review, ALongLineIsCutBetweenCharacters) {
 }
 
 TEST(Banner, SaysWhatTheApplianceIsNot) {
-  const std::string banner = banner_of("vault-1", "software");
+  const std::string banner = banner_of("vault-1", attest::Mode::development, "software");
   for (const char* const wanted : {"vault-1", "DEVELOPMENT MODE", "software TPM", "not measured"})
     EXPECT_NE(banner.find(wanted), std::string::npos) << wanted;
+}
+
+TEST(Banner, SaysThatTheModeIsProductionAndNothingOfDevelopment) {
+  const std::string banner = banner_of("vault-1", attest::Mode::production, "IFX");
+  EXPECT_NE(banner.find("production mode: IFX TPM"), std::string::npos) << banner;
+  EXPECT_EQ(banner.find("DEVELOPMENT"), std::string::npos) << banner;
 }
 
 }  // namespace

@@ -17,7 +17,6 @@ using crypto::ChainProblem;
 using crypto::SigningIdentity;
 using tests::Vendor;
 
-const base::Time kNow = tests::at("2026-11-23T12:00:00Z");
 constexpr std::string_view kRootName = "C=DE,O=Coldseal Example,CN=Test Root";
 
 bool has(const crypto::ChainVerdict& verdict, ChainProblem::Kind kind) {
@@ -26,7 +25,7 @@ bool has(const crypto::ChainVerdict& verdict, ChainProblem::Kind kind) {
   return false;
 }
 
-crypto::ChainVerdict judged(const Vendor& vendor, base::Time time = kNow) {
+crypto::ChainVerdict judged(const Vendor& vendor, base::Time time = tests::kNow) {
   return verify_chain(vendor.leaf(), {}, {vendor.root()}, time, CertificateUse::code_signing);
 }
 
@@ -104,8 +103,8 @@ TEST(CertificateChain, UsesIntermediatesGivenBeside) {
   const std::string rsa = tests::key_pem(Vendor::Kind::rsa3072);
   const Certificate intermediate = tests::issue(intermediate_wish(), p256, kRootName, tests::root_key_pem());
   const Certificate leaf = tests::issue({}, rsa, "CN=Test Intermediate", p256);
-  EXPECT_TRUE(verify_chain(leaf, {intermediate}, {root}, kNow, CertificateUse::code_signing).trusted());
-  EXPECT_TRUE(has(verify_chain(leaf, {}, {root}, kNow, CertificateUse::code_signing), ChainProblem::Kind::untrusted));
+  EXPECT_TRUE(verify_chain(leaf, {intermediate}, {root}, tests::kNow, CertificateUse::code_signing).trusted());
+  EXPECT_TRUE(has(verify_chain(leaf, {}, {root}, tests::kNow, CertificateUse::code_signing), ChainProblem::Kind::untrusted));
 }
 
 TEST(CertificateChain, IsJudgedAtTheGivenTimeAndNotAtTodays) {
@@ -127,7 +126,7 @@ TEST(CertificateChain, IsJudgedAtTheGivenTimeAndNotAtTodays) {
 
 TEST(CertificateChain, NeedsARoot) {
   const Vendor vendor;
-  EXPECT_TRUE(has(verify_chain(vendor.leaf(), {vendor.root()}, {}, kNow, CertificateUse::code_signing),
+  EXPECT_TRUE(has(verify_chain(vendor.leaf(), {vendor.root()}, {}, tests::kNow, CertificateUse::code_signing),
                   ChainProblem::Kind::untrusted));
 }
 
@@ -137,7 +136,7 @@ TEST(CertificateChain, NeedsTheRightRootKeyAndNotOnlyItsName) {
   wish.subject = kRootName;
   wish.is_ca = true;
   const Certificate namesake = tests::issue(wish, p256, kRootName, p256);
-  EXPECT_TRUE(has(verify_chain(Vendor().leaf(), {}, {namesake}, kNow, CertificateUse::code_signing),
+  EXPECT_TRUE(has(verify_chain(Vendor().leaf(), {}, {namesake}, tests::kNow, CertificateUse::code_signing),
                   ChainProblem::Kind::untrusted));
 }
 
@@ -148,7 +147,7 @@ TEST(CertificateChain, NeedsCodeSigningAndDigitalSignature) {
   tests::CertificateWish no_signature;
   no_signature.digital_signature = false;
   EXPECT_TRUE(has(judged(Vendor(Vendor::Kind::p256, no_signature)), ChainProblem::Kind::use));
-  EXPECT_TRUE(has(verify_chain(Vendor().leaf(), {}, {Vendor().root()}, kNow, CertificateUse::time_stamping),
+  EXPECT_TRUE(has(verify_chain(Vendor().leaf(), {}, {Vendor().root()}, tests::kNow, CertificateUse::time_stamping),
                   ChainProblem::Kind::use));
 }
 
@@ -157,7 +156,7 @@ TEST(CertificateChain, RefusesALeafThatActsAsIssuer) {
   const Vendor vendor;  // its leaf is no CA, and has the P-256 key
   const Certificate below = tests::issue({.subject = "CN=Below"}, tests::key_pem(Vendor::Kind::rsa3072),
                                          "C=DE,O=Coldseal Example,CN=Test Leaf", p256);
-  EXPECT_FALSE(verify_chain(below, {vendor.leaf()}, {vendor.root()}, kNow, CertificateUse::code_signing).trusted());
+  EXPECT_FALSE(verify_chain(below, {vendor.leaf()}, {vendor.root()}, tests::kNow, CertificateUse::code_signing).trusted());
 }
 
 TEST(SigningIdentity, EmbedsAllButTheRoot) {
@@ -165,7 +164,7 @@ TEST(SigningIdentity, EmbedsAllButTheRoot) {
   const SigningIdentity identity = vendor.identity();
   EXPECT_EQ(identity.chain().size(), 2U);
   EXPECT_EQ(identity.embedded(), std::vector<Certificate>{vendor.leaf()});
-  EXPECT_TRUE(identity.expect_valid_at(kNow));
+  EXPECT_TRUE(identity.expect_valid_at(tests::kNow));
   EXPECT_EQ(identity.expect_valid_at(tests::at("2036-01-01T00:00:00Z")).error().code(), Errc::refused);
 }
 

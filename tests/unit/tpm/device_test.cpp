@@ -1,6 +1,7 @@
 #include "tpm/device.hpp"
 
 #include "tests/unit/tpm/custody_fixture.hpp"
+#include "tpm/administration.hpp"
 #include "tpm/esys.hpp"
 
 namespace tpm {
@@ -46,6 +47,23 @@ TEST_F(DeviceTest, FlushesWhatAKilledProgramLeftBehind) {
   EXPECT_EQ(must(device->loaded()), 2U);
   reopen();
   EXPECT_EQ(must(device->loaded()), 0U);
+}
+
+// ESYS has one handle for an index: whoever closes it must not close it for those who still hold it.
+TEST_F(DeviceTest, AnIndexThatWasReadElsewhereStaysOpenForWhoHoldsIt) {
+  Context& context = device->context();
+  const NvIndex held = must(NvIndex::open(context, attest::floor_index()));
+  ASSERT_OK(read_index(context, attest::floor_index()));   // opens and closes it
+  { const NvIndex again = must(NvIndex::open(context, attest::floor_index())); }
+  EXPECT_EQ(must(name_of(context, held.handle())), attest::name_of(attest::floor_index()));
+  ASSERT_OK(firmware->test());   // the gate holds FLOOR too
+  // And who opens it sees its Name as it is now, whatever others hold.
+  const attest::NvPublic spare = attest::baseline_index();
+  must(run_as_owner(*device, attest::OwnerCommand::define(spare, "an index")));
+  const NvIndex unwritten = must(NvIndex::open(context, attest::unwritten(spare)));
+  must(establish(*device, spare, Bytes(attest::kBaselineBytes, 1)));
+  ASSERT_OK(NvIndex::open(context, spare));
+  ASSERT_OK(read_index(context, spare));
 }
 
 TEST_F(DeviceTest, ATpmThatIsGoneIsNotReachable) {

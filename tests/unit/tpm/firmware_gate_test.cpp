@@ -118,6 +118,22 @@ TEST_F(FirmwareGateTest, AGateCannotBeWrittenThroughItself) {
   EXPECT_EQ(tpm_error(code), TPM2_RC_AUTH_UNAVAILABLE) << std::hex << code;
 }
 
+TEST(KnownFlaws, OfStsEcdsaTimingAreRefused) {
+  const auto version = [](std::uint64_t major, std::uint64_t minor) { return major << 48 | minor << 32; };
+  for (const auto& [major, minor] : {std::pair(71, 12), {73, 4}, {73, 9}, {74, 16}})
+    EXPECT_NE(known_flaw("STM", version(static_cast<unsigned>(major), static_cast<unsigned>(minor))).find("TPM-FAIL"), std::string::npos) << major << '.' << minor;
+  for (const auto& [major, minor] : {std::pair(71, 16), {73, 20}, {73, 64}, {74, 64}, {1, 256}})
+    EXPECT_EQ(known_flaw("STM", version(static_cast<unsigned>(major), static_cast<unsigned>(minor))), "") << major << '.' << minor;
+  EXPECT_EQ(known_flaw("IFX", version(74, 16)), "");
+}
+
+TEST(KnownFlaws, OfNuvotonsOutOfBoundsWriteAreRefused) {
+  EXPECT_NE(known_flaw("NTC", 0x0001'0003'0002'0008).find("1.3.2.8 can be made unreachable"), std::string::npos);
+  EXPECT_NE(known_flaw("NTC", 0x0001'0003'0001'0000), "");
+  EXPECT_EQ(known_flaw("NTC", 0x0001'0003'0002'0014), "");   // 1.3.2.20
+  EXPECT_EQ(known_flaw("NTC", 0x0007'0002'0003'0001), "");
+}
+
 TEST(KnownFlaws, OfInfineonsRsaKeysAreRefused) {
   const auto version = [](std::uint64_t major, std::uint64_t minor) { return major << 48 | minor << 32; };
   EXPECT_NE(known_flaw("IFX", version(7, 61)).find("ROCA"), std::string::npos);

@@ -11,8 +11,6 @@
 namespace tpm {
 namespace {
 
-constexpr ESYS_TR kNone = ESYS_TR_NONE;
-
 class PolicyOfTheTpm : public Custody {};
 
 // Steps that start from nothing or go on from what is there, PolicyOR over policies that are trees themselves.

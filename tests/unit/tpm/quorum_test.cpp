@@ -286,7 +286,7 @@ TEST_F(QuorumKeyTest, AnApprovalRunsOut) {
     redeemed = redeem(context, session, name, bound, ticket);
   } while (redeemed && must(device->running_ms()) < started + 20'000);
   EXPECT_GE(must(device->running_ms()), started + 1000);
-  expect_error(redeemed, Errc::refused, "approval ran out; enter again");
+  expect_error(redeemed, Errc::refused, "approval ran out; nothing was signed; enter again");
 }
 
 TEST_F(QuorumKeyTest, ApprovalsDieWhenTheTpmIsResetAndTheKeyDoesNot) {

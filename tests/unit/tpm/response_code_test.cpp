@@ -62,7 +62,28 @@ TEST(ResponseCode, EveryKnownCodeHasAMeaning) {
     EXPECT_EQ(found.cause.find("answered with"), std::string::npos) << std::hex << code;
     EXPECT_FALSE(found.consequence.empty()) << std::hex << code;
     EXPECT_FALSE(found.next_step.empty()) << std::hex << code;
-    EXPECT_EQ(explain(code, step).text(), found.cause + "; " + found.next_step);
+    EXPECT_FALSE(found.recovery.empty()) << std::hex << code;
+  }
+}
+
+// Whatever the table says, it says whole: what happened, what follows, what to do, and how the screen that shows it begins that.
+TEST(ResponseCode, NoMeaningLacksCauseConsequenceNextStepOrRecovery) {
+  std::vector<KnownCode> all = known_codes();
+  EXPECT_GT(all.size(), 50U);
+  all.push_back({0x000a000a, Step::sign});       // transport
+  all.push_back({0x00070007, Step::officer});    // software stack
+  all.push_back({0x0bf, Step::other});           // a code without a row
+  for (const KnownCode& known : all) {
+    const Advice found = advice(known.code, known.step);
+    EXPECT_FALSE(found.cause.empty()) << std::hex << known.code;
+    EXPECT_FALSE(found.consequence.empty()) << std::hex << known.code;
+    EXPECT_FALSE(found.next_step.empty()) << std::hex << known.code;
+    const bool starts_here = found.recovery == "enter it again at this prompt" || found.recovery == "open the request again in the console's list" ||
+                             found.recovery.starts_with("t in the console's list") || found.recovery.starts_with("coldseal-admin ");
+    EXPECT_TRUE(starts_here) << std::hex << known.code << ' ' << found.recovery;
+    const std::string text = explain(known.code, known.step).text();
+    for (const std::string& part : {found.cause, found.consequence, found.next_step, found.recovery})
+      EXPECT_NE(text.find(part), std::string::npos) << text;
   }
 }
 

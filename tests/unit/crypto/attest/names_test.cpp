@@ -4,14 +4,10 @@
 
 #include "crypto/base/text.hpp"
 #include "crypto/verify_signature.hpp"
+#include "tests/support/plain_index.hpp"
 
 namespace attest {
 namespace {
-
-// A PIN_FAIL index without a policy: what the other calculator was given.
-NvPublic plain_index(std::uint32_t index) {
-  return {index, nv::kPinFail | nv::kOwnerWrite | nv::kOwnerRead | nv::kAuthRead | nv::kNoDictionaryAttack | nv::kWritten, {}, 8};
-}
 
 using base::Errc;
 
@@ -45,7 +41,7 @@ void expect_refused(const Bytes& area, Errc code, const char* words) {
 }
 
 TEST(Names, OfAnOfficersIndexIsTheOneAnotherCalculatorMakes) {
-  EXPECT_EQ(base::hex(name_of(plain_index(0x01800001))),
+  EXPECT_EQ(base::hex(name_of(tests::plain_index(0x01800001))),
             "000b006cfef0811dab13450f4c237b8c5688bbedb1ad31a02825192c3e4536beff3a");
 }
 

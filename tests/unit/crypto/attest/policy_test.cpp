@@ -7,17 +7,13 @@
 #include <vector>
 
 #include "crypto/base/text.hpp"
+#include "tests/support/plain_index.hpp"
 
 namespace attest {
 namespace {
 
-// A PIN_FAIL index without a policy: what the other calculator was given.
-NvPublic plain_index(std::uint32_t index) {
-  return {index, nv::kPinFail | nv::kOwnerWrite | nv::kOwnerRead | nv::kAuthRead | nv::kNoDictionaryAttack | nv::kWritten, {}, 8};
-}
-
-const Name kFirst = name_of(plain_index(0x01800001));
-const Name kSecond = name_of(plain_index(0x01800002));
+const Name kFirst = name_of(tests::plain_index(0x01800001));
+const Name kSecond = name_of(tests::plain_index(0x01800002));
 
 std::string hex(const Policy& policy) { return policy.digest().hex(); }
 

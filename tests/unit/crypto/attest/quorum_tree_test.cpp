@@ -2,19 +2,16 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/support/plain_index.hpp"
+
 #include <set>
 
 namespace attest {
 namespace {
 
-// A PIN_FAIL index without a policy: what the other calculator was given.
-NvPublic plain_index(std::uint32_t index) {
-  return {index, nv::kPinFail | nv::kOwnerWrite | nv::kOwnerRead | nv::kAuthRead | nv::kNoDictionaryAttack | nv::kWritten, {}, 8};
-}
-
 std::vector<Name> officers(unsigned n) {
   std::vector<Name> names;
-  for (unsigned i = 0; i < n; ++i) names.push_back(name_of(plain_index(0x01800001 + i)));
+  for (unsigned i = 0; i < n; ++i) names.push_back(name_of(tests::plain_index(0x01800001 + i)));
   return names;
 }
 

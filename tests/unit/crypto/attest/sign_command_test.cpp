@@ -7,20 +7,16 @@
 
 #include "crypto/base/text.hpp"
 #include "crypto/verify_signature.hpp"
+#include "tests/support/plain_index.hpp"
 
 namespace attest {
 namespace {
-
-// A PIN_FAIL index without a policy: what the other calculator was given.
-NvPublic plain_index(std::uint32_t index) {
-  return {index, nv::kPinFail | nv::kOwnerWrite | nv::kOwnerRead | nv::kAuthRead | nv::kNoDictionaryAttack | nv::kWritten, {}, 8};
-}
 
 using crypto::DigestAlgorithm;
 using crypto::KeyAlgorithm;
 
 TEST(SignCommand, IsTheDigestOfTheCommandByteForByte) {
-  const Name key = name_of(plain_index(0x01800001));
+  const Name key = name_of(tests::plain_index(0x01800001));
   const crypto::Digest file = crypto::sha256(base::as_bytes("driver.cat"));
   const std::string command = "0000015d" + base::hex(key) +   // TPM_CC_Sign, the key
                               "0020" + file.hex() +           // digest
@@ -35,7 +31,7 @@ TEST(SignCommand, DiffersForEveryKeyDigestAndScheme) {
     for (const KeyAlgorithm algorithm : {KeyAlgorithm::rsa_pkcs1, KeyAlgorithm::ecdsa_p256})
       for (const DigestAlgorithm hash : {DigestAlgorithm::sha256, DigestAlgorithm::sha384})
         for (const char* file : {"driver.cat", "other.cat"})
-          seen.insert(sign_cp_hash(name_of(plain_index(index)), algorithm,
+          seen.insert(sign_cp_hash(name_of(tests::plain_index(index)), algorithm,
                                    crypto::digest_of(hash, base::as_bytes(file)))->hex());
   EXPECT_EQ(seen.size(), 16U);
 }
@@ -46,6 +42,15 @@ TEST(SignCommand, RefusesDigestsThatTpmsDoNotShareOrThatAreBroken) {
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().code(), base::Errc::unsupported);
   }
+}
+
+TEST(SignCommand, TakesSha1OnlyForOldWindowsAndOnlyWithRsa) {
+  const Name key = name_of(tests::plain_index(0x01800001));
+  const crypto::Digest file = crypto::digest_of(DigestAlgorithm::sha1, base::as_bytes("driver.sys"));
+  const std::string command = "0000015d" + base::hex(key) + "0014" + file.hex() + "0014" "0004" + "8024" "40000007" "0000";
+  EXPECT_EQ(sign_cp_hash(key, KeyAlgorithm::rsa_pkcs1, file, crypto::Sha1::for_old_windows)->hex(), crypto::sha256(*base::from_hex(command)).hex());
+  EXPECT_FALSE(sign_cp_hash(key, KeyAlgorithm::ecdsa_p256, file, crypto::Sha1::for_old_windows));
+  EXPECT_FALSE(sign_cp_hash(key, KeyAlgorithm::rsa_pkcs1, crypto::digest_of(DigestAlgorithm::sha512, ByteView()), crypto::Sha1::for_old_windows));
 }
 
 TEST(EcdsaSignature, IsMinimalDerWithPositiveNumbers) {

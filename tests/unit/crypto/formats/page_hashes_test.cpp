@@ -18,8 +18,8 @@ using formats::PageHashVersion;
 using formats::PeImage;
 
 // e_lfanew is 0x80 in these images; PE32+: the optional header starts at 0x98.
-constexpr std::size_t kOptional = 0x98;
-constexpr std::size_t kFirstSection = kOptional + 240;
+constexpr std::size_t kOptionalHeader = 0x98;
+constexpr std::size_t kFirstSection = kOptionalHeader + 240;
 
 Bytes content(std::size_t size, unsigned seed) {
   Bytes bytes(size);
@@ -49,11 +49,11 @@ std::uint32_t u32(ByteView bytes, std::size_t at) {
 
 // The same table, made without any of the code under test but the digest: one page after the other from memory.
 Bytes plain_table(const Bytes& file, DigestAlgorithm algorithm) {
-  const std::size_t headers = u32(file, kOptional + 60);
+  const std::size_t headers = u32(file, kOptionalHeader + 60);
   base::ByteWriter table;
-  Bytes page(file.begin(), file.begin() + kOptional + 64);
-  base::append(page, ByteView(file).subspan(kOptional + 68, 144 - 68));
-  base::append(page, ByteView(file).subspan(kOptional + 152, headers - kOptional - 152));
+  Bytes page(file.begin(), file.begin() + kOptionalHeader + 64);
+  base::append(page, ByteView(file).subspan(kOptionalHeader + 68, 144 - 68));
+  base::append(page, ByteView(file).subspan(kOptionalHeader + 152, headers - kOptionalHeader - 152));
   page.resize(4096 - 12);
   table.u32le(0).put(crypto::digest_of(algorithm, page).bytes());
   std::size_t end = 0;
@@ -95,9 +95,9 @@ TEST(PageHashes, DoNotCoverAnOverlay) {
 TEST(PageHashes, HaveProcessorPagesHoweverSectionsAreAligned) {
   Bytes file = image_of({0x4000});
   const std::size_t before = table_of(file).size();
-  file[kOptional + 32] = 0;
-  file[kOptional + 33] = 0;
-  file[kOptional + 34] = 1;  // SectionAlignment 64 KiB
+  file[kOptionalHeader + 32] = 0;
+  file[kOptionalHeader + 33] = 0;
+  file[kOptionalHeader + 34] = 1;  // SectionAlignment 64 KiB
   EXPECT_EQ(table_of(file).size(), before);
   EXPECT_EQ(before, (1U + 4 + 1) * 36);
 }
@@ -106,7 +106,7 @@ TEST(PageHashes, OfIa64HavePagesOf8KiB) {
   Bytes file = image_of({0x4000});
   file[0x84] = 0x00;
   file[0x85] = 0x02;
-  file[kOptional + 33] = 0x20;  // SectionAlignment 8 KiB
+  file[kOptionalHeader + 33] = 0x20;  // SectionAlignment 8 KiB
   EXPECT_EQ(table_of(file).size(), (1U + 2 + 1) * 36);
 }
 
@@ -130,7 +130,7 @@ TEST(PageHashes, AreRefusedWithAReasonWhereNobodyHasDefinedThem) {
     EXPECT_FALSE(image->measure(source, wanted));
   };
   Bytes small_alignment = image_of({0x1000});
-  small_alignment[kOptional + 33] = 0x02;  // SectionAlignment 0x200
+  small_alignment[kOptionalHeader + 33] = 0x02;  // SectionAlignment 0x200
   expect_refused(small_alignment, "SectionAlignment 0x200");
   Bytes no_sections = image_of({0x1000});
   no_sections[0x86] = 0;

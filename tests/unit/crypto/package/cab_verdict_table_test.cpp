@@ -24,8 +24,6 @@ using tests::ids;
 using tests::put_field;
 using tests::Vendor;
 
-const base::Time kNow = tests::at("2026-11-23T12:00:00Z");
-
 // Cabinets. Area: cbCFHeader at 36, mark at 40, offset of the signature at 44, its size at 48.
 Bytes cab(Bytes reserve = {}, std::uint16_t flags = 0) {
   return tests::build_cab({{{"one", "two"}, {"three"}}, flags, std::move(reserve)});
@@ -81,11 +79,11 @@ TEST(VerdictTable, SigningAnUnusualCabinetSaysWhatTheTableSays) {
     SCOPED_TRACE(each.name);
     const auto parsed = formats::CabFile::parse(MemorySource(each.file));
     ASSERT_EQ(parsed.has_value(), each.is_signed);
-    const Verdict as_it_is = package::verify_cab(MemorySource(each.file), {vendor.root()}, kNow);
+    const Verdict as_it_is = package::verify_cab(MemorySource(each.file), {vendor.root()}, tests::kNow);
     EXPECT_TRUE(has(as_it_is, each.is_signed ? "cab.not-signed" : "cab.not-readable", Severity::error)) << ids(as_it_is);
     if (!parsed) continue;
     const Bytes done = signed_cab(vendor, each.file);
-    const Verdict verdict = package::verify_cab(MemorySource(done), {vendor.root()}, kNow);
+    const Verdict verdict = package::verify_cab(MemorySource(done), {vendor.root()}, tests::kNow);
     EXPECT_TRUE(verdict.findings.empty()) << ids(verdict);
   }
 }
@@ -134,7 +132,7 @@ TEST(VerdictTable, VerifyingAChangedCabinetSaysWhatTheTableSays) {
   };
   for (const auto& each : cases) {
     SCOPED_TRACE(each.name);
-    const Verdict verdict = package::verify_cab(MemorySource(each.file), {vendor.root()}, kNow);
+    const Verdict verdict = package::verify_cab(MemorySource(each.file), {vendor.root()}, tests::kNow);
     EXPECT_EQ(verdict.valid(), each.id.empty()) << ids(verdict);
     if (!each.id.empty()) {
       EXPECT_TRUE(has(verdict, each.id, Severity::error)) << ids(verdict);

@@ -9,7 +9,7 @@ namespace {
 
 using base::Errc;
 
-Inspection sample() {
+Inspection sample_inspection() {
   Inspection inspection;
   inspection.facts = {{"a.inf", "Provider", "M\xC3\xBCller"}};
   inspection.findings = {{"pe.ambiguous-layout", Severity::error, "a.sys", 7, "cause", "remedy"}};
@@ -19,7 +19,7 @@ Inspection sample() {
 }
 
 TEST(InspectionCodec, GivesBackWhatWasEncoded) {
-  const base::Bytes bytes = encode_inspection(sample());
+  const base::Bytes bytes = encode_inspection(sample_inspection());
   const auto decoded = decode_inspection(bytes);
   ASSERT_TRUE(decoded.has_value()) << decoded.error().text();
   EXPECT_EQ(encode_inspection(*decoded), bytes);
@@ -32,7 +32,7 @@ TEST(InspectionCodec, GivesBackWhatWasEncoded) {
 }
 
 TEST(InspectionCodec, RefusesEveryShorteningAndAnythingAfterTheEnd) {
-  base::Bytes bytes = encode_inspection(sample());
+  base::Bytes bytes = encode_inspection(sample_inspection());
   for (std::size_t length = 0; length < bytes.size(); ++length)
     EXPECT_FALSE(decode_inspection(base::ByteView(bytes).first(length)).has_value()) << length;
   bytes.push_back(0);
@@ -52,7 +52,7 @@ TEST(InspectionCodec, RefusesCountsBeforeAllocatingForThem) {
 }
 
 TEST(InspectionCodec, RefusesTextThatIsTooLongOrNotUtf8) {
-  Inspection inspection = sample();
+  Inspection inspection = sample_inspection();
   inspection.facts[0].value = std::string(base::limits::kFactTextBytes + 1, 'x');
   EXPECT_EQ(decode_inspection(encode_inspection(inspection)).error().code(), Errc::too_large);
   inspection.facts[0].value = "\xFF";
@@ -60,13 +60,13 @@ TEST(InspectionCodec, RefusesTextThatIsTooLongOrNotUtf8) {
 }
 
 TEST(InspectionCodec, RefusesValuesThatMeanNothing) {
-  Inspection inspection = sample();
+  Inspection inspection = sample_inspection();
   inspection.findings[0].severity = static_cast<Severity>(3);
   EXPECT_FALSE(decode_inspection(encode_inspection(inspection)).has_value());
-  base::Bytes bytes = encode_inspection(sample());
+  base::Bytes bytes = encode_inspection(sample_inspection());
   bytes.back() = 2;   // PeFile::is_signed
   EXPECT_FALSE(decode_inspection(bytes).has_value());
-  bytes = encode_inspection(sample());
+  bytes = encode_inspection(sample_inspection());
   bytes[0] ^= 1;      // version
   EXPECT_FALSE(decode_inspection(bytes).has_value());
 }

@@ -26,8 +26,6 @@ using tests::ids;
 using tests::put_field;
 using tests::Vendor;
 
-const base::Time kNow = tests::at("2026-11-23T12:00:00Z");
-
 struct Fields {   // offsets in an image
   explicit Fields(const Bytes& file)
       : pe(get_field(file, 0x3C)), optional(pe + 24), directory(optional + (get_field(file, optional, 2) == 0x20B ? 144 : 128)),
@@ -141,7 +139,7 @@ TEST(VerdictTable, SigningAnUnusualImageSaysWhatTheTableSays) {
     SCOPED_TRACE(each.name);
     const MemorySource source(each.file);
     const auto image = formats::PeImage::parse(source);
-    const Verdict as_it_is = package::verify_pe(source, {vendor.root()}, kNow);
+    const Verdict as_it_is = package::verify_pe(source, {vendor.root()}, tests::kNow);
     EXPECT_FALSE(as_it_is.valid());   // not signed, whatever else it is
     if (each.signs != Signs::yes) {
       ASSERT_FALSE(image);
@@ -154,7 +152,7 @@ TEST(VerdictTable, SigningAnUnusualImageSaysWhatTheTableSays) {
     EXPECT_TRUE(has(as_it_is, "pe.not-signed", Severity::error)) << ids(as_it_is);
     EXPECT_EQ(image->page_layout().has_value(), each.pages == Pages::yes);
     const Bytes done = vendor.sign_pe(each.file);
-    const Verdict verdict = package::verify_pe(MemorySource(done), {vendor.root()}, kNow);
+    const Verdict verdict = package::verify_pe(MemorySource(done), {vendor.root()}, tests::kNow);
     EXPECT_TRUE(verdict.findings.empty()) << ids(verdict);   // a wrong CheckSum is put right as well
   }
 }
@@ -276,7 +274,7 @@ TEST(VerdictTable, VerifyingAChangedImageSaysWhatTheTableSays) {
   for (const SignedCase& each : signed_cases()) {
     SCOPED_TRACE(each.name);
     const Bytes file = each.change(good);
-    const Verdict verdict = package::verify_pe(MemorySource(file), {vendor.root()}, kNow);
+    const Verdict verdict = package::verify_pe(MemorySource(file), {vendor.root()}, tests::kNow);
     EXPECT_EQ(verdict.valid(), each.id.empty() || each.severity == Severity::warning) << ids(verdict);
     if (each.id.empty())
       EXPECT_TRUE(verdict.findings.empty()) << ids(verdict);
@@ -289,7 +287,7 @@ TEST(VerdictTable, SigningAnImageAgainAtAnUnalignedTableGivesAGoodOne) {
   Vendor vendor;
   const Bytes good = vendor.sign_pe(tests::driver_of_size(0x2000));
   const Bytes again = vendor.sign_pe(with_table(good, entry_of(good), 4));
-  const Verdict verdict = package::verify_pe(MemorySource(again), {vendor.root()}, kNow);
+  const Verdict verdict = package::verify_pe(MemorySource(again), {vendor.root()}, tests::kNow);
   EXPECT_TRUE(verdict.findings.empty()) << ids(verdict);
   EXPECT_EQ(get_field(again, Fields(again).directory) % 8, 0U);
 }

@@ -30,10 +30,9 @@ using tests::ids;
 using tests::Vendor;
 namespace oids = der::oids;
 
-const base::Time kNow = tests::at("2026-11-23T12:00:00Z");
 const base::Time kLater = tests::at("2036-01-01T00:00:00Z");   // every leaf has expired
 
-Bytes image(std::uint16_t subsystem = 1) {
+Bytes image_for(std::uint16_t subsystem = 1) {
   tests::PeDescription description = tests::driver_description();
   description.subsystem = subsystem;
   return tests::build_pe(description);
@@ -50,9 +49,9 @@ Bytes with_signatures(const Bytes& file, const std::vector<Bytes>& signatures) {
   EXPECT_TRUE(formats::write_with_table(source, *parsed, *parsed->measure(source, std::span<const DigestAlgorithm>()), signatures, out));
   return out.bytes();
 }
-Verdict judged(const Bytes& signature, const Vendor& vendor, base::Time time = kNow, Policy policy = Policy::authenticode,
+Verdict judged_signature(const Bytes& signature, const Vendor& vendor, base::Time time = tests::kNow, Policy policy = Policy::authenticode,
                std::uint16_t subsystem = 1) {
-  const Bytes file = with_signatures(image(subsystem), {signature});
+  const Bytes file = with_signatures(image_for(subsystem), {signature});
   return package::verify_pe(MemorySource(file), {vendor.root()}, time, policy);
 }
 
@@ -82,7 +81,7 @@ struct Form {
 };
 
 Bytes hand_made(Vendor& vendor, const Form& form, std::uint16_t subsystem = 1) {
-  const Bytes content = formats::pe_content(image_digest(image(subsystem))).der;
+  const Bytes content = formats::pe_content(image_digest(image_for(subsystem))).der;
   const auto element = der::expect_single(content, der::kSequence);
   const ByteView digested = form.is_wrapped ? ByteView(content) : element->value;
   std::vector<Bytes> attributes = {attribute(oids::kContentType, der::oid(oids::kSpcIndirectData)),
@@ -102,14 +101,14 @@ Bytes hand_made(Vendor& vendor, const Form& form, std::uint16_t subsystem = 1) {
 
 TEST(Reasons, FormsThatWindowsTakesAreTakenWithAWarning) {
   Vendor vendor(Vendor::Kind::rsa3072);
-  EXPECT_TRUE(judged(hand_made(vendor, {}), vendor).findings.empty());
+  EXPECT_TRUE(judged_signature(hand_made(vendor, {}), vendor).findings.empty());
   for (const Form& form : {Form{.version = 3}, Form{.is_wrapped = true}, Form{.version = 3, .is_wrapped = true}}) {
-    const Verdict verdict = judged(hand_made(vendor, form), vendor);
+    const Verdict verdict = judged_signature(hand_made(vendor, form), vendor);
     EXPECT_TRUE(verdict.valid()) << ids(verdict);
     EXPECT_TRUE(has(verdict, "signature.form", Severity::warning)) << ids(verdict);
   }
   // What is not in DER order is not what was signed for a reader that sorts; it is said, and the octets count.
-  const Verdict unsorted = judged(hand_made(vendor, {.is_sorted = false}), vendor);
+  const Verdict unsorted = judged_signature(hand_made(vendor, {.is_sorted = false}), vendor);
   EXPECT_TRUE(unsorted.valid()) << ids(unsorted);
   EXPECT_TRUE(has(unsorted, "signature.form", Severity::warning)) << ids(unsorted);
 }
@@ -119,15 +118,15 @@ TEST(Reasons, CertificatesOutOfOrderAreAWarningInAnImage) {
   Bytes leaf = base::to_bytes(vendor.leaf().der());
   Bytes root = base::to_bytes(vendor.root().der());
   if (der::set_of_less(leaf, root)) std::swap(leaf, root);
-  const Verdict verdict = judged(hand_made(vendor, {.certificates = {leaf, root}}), vendor);
+  const Verdict verdict = judged_signature(hand_made(vendor, {.certificates = {leaf, root}}), vendor);
   EXPECT_TRUE(verdict.valid()) << ids(verdict);
   EXPECT_TRUE(has(verdict, "signature.certificate-order", Severity::warning)) << ids(verdict);
-  EXPECT_TRUE(judged(hand_made(vendor, {.certificates = {root, leaf}}), vendor).findings.empty());
+  EXPECT_TRUE(judged_signature(hand_made(vendor, {.certificates = {root, leaf}}), vendor).findings.empty());
 }
 
 TEST(Reasons, ASignatureWithoutItsCertificateIsRefused) {
   Vendor vendor(Vendor::Kind::rsa3072);
-  const Verdict verdict = judged(hand_made(vendor, {.certificates = {base::to_bytes(vendor.root().der())}}), vendor);
+  const Verdict verdict = judged_signature(hand_made(vendor, {.certificates = {base::to_bytes(vendor.root().der())}}), vendor);
   EXPECT_TRUE(has(verdict, "signature.no-certificate", Severity::error)) << ids(verdict);
 }
 
@@ -137,7 +136,7 @@ TEST(Reasons, SignaturesNestedTooDeepOrTooManyAreRefused) {
   Bytes deep = plain;
   for (std::size_t depth = 1; depth <= 5; ++depth) {
     deep = *cms::with_nested_signatures(plain, {deep});
-    const Verdict verdict = judged(deep, vendor);
+    const Verdict verdict = judged_signature(deep, vendor);
     EXPECT_EQ(has(verdict, "signature.nested", Severity::error), depth > 4) << depth << "\n" << ids(verdict);
   }
   const Bytes many = der::sequence({der::oid(oids::kSpcNestedSignature), der::set_of([&] {
@@ -145,13 +144,13 @@ TEST(Reasons, SignaturesNestedTooDeepOrTooManyAreRefused) {
                                       for (std::uint64_t i = 0; i < 17; ++i) values.push_back(der::integer(i));
                                       return values;
                                     }())});
-  const Verdict verdict = judged(hand_made(vendor, {.unsigned_attributes = {many}}), vendor);
+  const Verdict verdict = judged_signature(hand_made(vendor, {.unsigned_attributes = {many}}), vendor);
   EXPECT_TRUE(has(verdict, "signature.nested", Severity::error)) << ids(verdict);
 }
 
 TEST(Reasons, ANestedSignatureThatIsNoneIsRefusedAndNamed) {
   Vendor vendor(Vendor::Kind::rsa3072);
-  const Verdict verdict = judged(hand_made(vendor, {.unsigned_attributes = {attribute(oids::kSpcNestedSignature, der::integer(1))}}), vendor);
+  const Verdict verdict = judged_signature(hand_made(vendor, {.unsigned_attributes = {attribute(oids::kSpcNestedSignature, der::integer(1))}}), vendor);
   EXPECT_TRUE(has(verdict, "signature.malformed", Severity::error)) << ids(verdict);
   EXPECT_NE(ids(verdict).find("nested signature 1"), std::string::npos) << ids(verdict);
 }
@@ -166,7 +165,7 @@ TEST(Reasons, CertificatesForSomethingElseAreRefused) {
   time_stamping.time_stamping = true;
   for (const tests::CertificateWish& wish : {no_purpose, no_signing, time_stamping}) {
     Vendor vendor(Vendor::Kind::rsa3072, wish);
-    const Verdict verdict = judged(hand_made(vendor, {}), vendor);
+    const Verdict verdict = judged_signature(hand_made(vendor, {}), vendor);
     EXPECT_TRUE(has(verdict, "chain.use", Severity::error)) << ids(verdict);
   }
 }
@@ -175,7 +174,7 @@ TEST(Reasons, WeakDigestsInAChainAreRefused) {
   tests::CertificateWish wish;
   wish.sha1 = true;
   Vendor vendor(Vendor::Kind::rsa3072, wish);
-  EXPECT_TRUE(has(judged(hand_made(vendor, {}), vendor), "chain.weak", Severity::error));
+  EXPECT_TRUE(has(judged_signature(hand_made(vendor, {}), vendor), "chain.weak", Severity::error));
 }
 
 TEST(Reasons, AChainLongerThanIsFollowedIsRefused) {
@@ -191,7 +190,7 @@ TEST(Reasons, AChainLongerThanIsFollowedIsRefused) {
     issuer_key = key;
   }
   const crypto::Certificate leaf = tests::issue({}, key, issuer, issuer_key);
-  const auto chain = verify_chain(leaf, others, {vendor.root()}, kNow, crypto::CertificateUse::code_signing);
+  const auto chain = verify_chain(leaf, others, {vendor.root()}, tests::kNow, crypto::CertificateUse::code_signing);
   ASSERT_FALSE(chain.trusted());
   EXPECT_EQ(chain.problems.front().kind, crypto::ChainProblem::Kind::unreadable) << chain.problems.front().text;   // "chain.unreadable"
   // The same in a file: a leaf under one of them, signed by its key.
@@ -199,7 +198,7 @@ TEST(Reasons, AChainLongerThanIsFollowedIsRefused) {
   std::vector<Bytes> certificates = {base::to_bytes(leaf.der())};
   for (const crypto::Certificate& each : others) certificates.push_back(base::to_bytes(each.der()));
   std::sort(certificates.begin(), certificates.end(), [](const Bytes& a, const Bytes& b) { return der::set_of_less(a, b); });
-  const auto data = cms::SignedData::parse(signer.sign(formats::pe_content(image_digest(image()))));
+  const auto data = cms::SignedData::parse(signer.sign(formats::pe_content(image_digest(image_for()))));
   const cms::SignerInfo& info = data->signers().front();
   const auto attributes = der::expect_single(info.signed_attributes_der, der::kSet);
   Bytes all;
@@ -211,19 +210,19 @@ TEST(Reasons, AChainLongerThanIsFollowedIsRefused) {
        der::set_of({der::sequence({der::integer(1), der::sequence({leaf.issuer_der(), der::element(der::kInteger, leaf.serial())}),
                                    der::algorithm(DigestAlgorithm::sha256), der::element(der::context(0), attributes->value),
                                    der::sequence({der::oid(oids::kEcdsaWithSha256)}), der::octet_string(info.signature)})})});
-  const Verdict verdict = judged(der::sequence({der::oid(oids::kSignedData), der::element(der::context(0), inner)}), vendor);
+  const Verdict verdict = judged_signature(der::sequence({der::oid(oids::kSignedData), der::element(der::context(0), inner)}), vendor);
   EXPECT_TRUE(has(verdict, "chain.unreadable", Severity::error)) << ids(verdict);
 }
 
 TEST(Reasons, FirmwareLoadsEfiImagesAndLooksAtNoTime) {
   Vendor vendor(Vendor::Kind::rsa3072);
-  const Verdict driver = judged(hand_made(vendor, {}), vendor, kNow, Policy::uefi);
+  const Verdict driver = judged_signature(hand_made(vendor, {}), vendor, tests::kNow, Policy::uefi);
   EXPECT_TRUE(has(driver, "uefi.subsystem", Severity::error)) << ids(driver);
   for (const std::uint16_t subsystem : std::initializer_list<std::uint16_t>{10, 11, 12, 13}) {
-    const Verdict efi = judged(hand_made(vendor, {}, subsystem), vendor, kLater, Policy::uefi, subsystem);
+    const Verdict efi = judged_signature(hand_made(vendor, {}, subsystem), vendor, kLater, Policy::uefi, subsystem);
     EXPECT_TRUE(efi.valid()) << ids(efi);
     EXPECT_TRUE(has(efi, "uefi.time-not-judged", Severity::note)) << ids(efi);
-    EXPECT_TRUE(has(judged(hand_made(vendor, {}, subsystem), vendor, kLater, Policy::authenticode, subsystem), "chain.validity", Severity::error));
+    EXPECT_TRUE(has(judged_signature(hand_made(vendor, {}, subsystem), vendor, kLater, Policy::authenticode, subsystem), "chain.validity", Severity::error));
   }
 }
 
@@ -232,12 +231,12 @@ TEST(Reasons, FirmwareTriesEveryEntryOfTheTable) {
   const Bytes good = hand_made(vendor, {}, 11);
   Bytes bad = good;
   bad.at(bad.size() - 20) ^= 1;   // in the signature
-  const Bytes file = with_signatures(image(11), {good, bad});
-  const Verdict windows = package::verify_pe(MemorySource(file), {vendor.root()}, kNow);
+  const Bytes file = with_signatures(image_for(11), {good, bad});
+  const Verdict windows = package::verify_pe(MemorySource(file), {vendor.root()}, tests::kNow);
   EXPECT_TRUE(windows.valid()) << ids(windows);
   EXPECT_EQ(windows.signatures, 1U);
   EXPECT_TRUE(has(windows, "pe.several-entries", Severity::warning));
-  const Verdict firmware = package::verify_pe(MemorySource(file), {vendor.root()}, kNow, Policy::uefi);
+  const Verdict firmware = package::verify_pe(MemorySource(file), {vendor.root()}, tests::kNow, Policy::uefi);
   EXPECT_TRUE(has(firmware, "signature.wrong", Severity::error)) << ids(firmware);
   EXPECT_EQ(firmware.signatures, 2U);
   EXPECT_FALSE(has(firmware, "pe.several-entries", Severity::warning));
@@ -264,25 +263,25 @@ TEST(Reasons, ACountersignatureOfATrustedAuthorityCountsAndIsNoted) {
   std::vector<Bytes> certificates = {base::to_bytes(vendor.leaf().der()), base::to_bytes(authority.leaf().der())};
   std::sort(certificates.begin(), certificates.end(), [](const Bytes& a, const Bytes& b) { return der::set_of_less(a, b); });
   const Bytes bare = hand_made(vendor, {.certificates = certificates});
-  const Bytes time = attribute(oids::kSigningTime, der::utc_time(kNow));
+  const Bytes time = attribute(oids::kSigningTime, der::utc_time(tests::kNow));
   const auto with = [&](const Bytes& counter) {
     return hand_made(vendor, {.certificates = certificates, .unsigned_attributes = {attribute(oids::kCounterSignature, counter)}});
   };
-  EXPECT_TRUE(has(judged(bare, vendor, kLater), "chain.validity", Severity::error));
+  EXPECT_TRUE(has(judged_signature(bare, vendor, kLater), "chain.validity", Severity::error));
   const Bytes good = counter_signature(authority, signature_octets(bare), {time});
-  const Verdict verdict = judged(with(good), vendor, kLater);
+  const Verdict verdict = judged_signature(with(good), vendor, kLater);
   EXPECT_TRUE(verdict.valid()) << ids(verdict);
-  EXPECT_EQ(verdict.timestamp, kNow);
+  EXPECT_EQ(verdict.timestamp, tests::kNow);
   EXPECT_TRUE(has(verdict, "timestamp.legacy", Severity::note)) << ids(verdict);
 
-  const Verdict other = judged(with(counter_signature(authority, base::as_bytes("another signature"), {time})), vendor, kLater);
+  const Verdict other = judged_signature(with(counter_signature(authority, base::as_bytes("another signature"), {time})), vendor, kLater);
   EXPECT_TRUE(has(other, "timestamp.mismatch", Severity::error)) << ids(other);
-  const Verdict no_time = judged(with(counter_signature(authority, signature_octets(bare), {})), vendor, kLater);
+  const Verdict no_time = judged_signature(with(counter_signature(authority, signature_octets(bare), {})), vendor, kLater);
   EXPECT_TRUE(has(no_time, "timestamp.malformed", Severity::error)) << ids(no_time);
-  EXPECT_TRUE(has(judged(with(der::integer(1)), vendor, kLater), "timestamp.malformed", Severity::error));
+  EXPECT_TRUE(has(judged_signature(with(der::integer(1)), vendor, kLater), "timestamp.malformed", Severity::error));
   Bytes tampered = good;
   tampered.at(tampered.size() - 5) ^= 1;
-  const Verdict wrong = judged(with(tampered), vendor, kLater);
+  const Verdict wrong = judged_signature(with(tampered), vendor, kLater);
   EXPECT_TRUE(has(wrong, "timestamp.wrong", Severity::error)) << ids(wrong);
   for (const Verdict& each : {other, no_time, wrong}) {
     EXPECT_FALSE(each.timestamp);
@@ -290,7 +289,7 @@ TEST(Reasons, ACountersignatureOfATrustedAuthorityCountsAndIsNoted) {
   }
   // Without the authority's certificate in the signature nothing says who it was.
   const Bytes missing = hand_made(vendor, {.unsigned_attributes = {attribute(oids::kCounterSignature, good)}});
-  EXPECT_TRUE(has(judged(missing, vendor, kLater), "timestamp.wrong", Severity::error));
+  EXPECT_TRUE(has(judged_signature(missing, vendor, kLater), "timestamp.wrong", Severity::error));
 }
 
 TEST(Reasons, ACountersignatureByACertificateForSomethingElseDoesNotCount) {
@@ -301,8 +300,8 @@ TEST(Reasons, ACountersignatureByACertificateForSomethingElseDoesNotCount) {
   Vendor authority(Vendor::Kind::p256, wish);
   std::vector<Bytes> certificates = {base::to_bytes(vendor.leaf().der()), base::to_bytes(authority.leaf().der())};
   const Bytes octets = signature_octets(hand_made(vendor, {.certificates = certificates}));
-  const Bytes counter = counter_signature(authority, octets, {attribute(oids::kSigningTime, der::utc_time(kNow))});
-  const Verdict verdict = judged(
+  const Bytes counter = counter_signature(authority, octets, {attribute(oids::kSigningTime, der::utc_time(tests::kNow))});
+  const Verdict verdict = judged_signature(
       hand_made(vendor, {.certificates = certificates, .unsigned_attributes = {attribute(oids::kCounterSignature, counter)}}), vendor, kLater);
   EXPECT_TRUE(has(verdict, "timestamp.chain", Severity::warning)) << ids(verdict);
   EXPECT_TRUE(has(verdict, "chain.validity", Severity::error)) << ids(verdict);
@@ -310,7 +309,7 @@ TEST(Reasons, ACountersignatureByACertificateForSomethingElseDoesNotCount) {
 
 TEST(Reasons, ATimestampThatIsNoneIsRefused) {
   Vendor vendor(Vendor::Kind::rsa3072);
-  const Verdict verdict = judged(
+  const Verdict verdict = judged_signature(
       hand_made(vendor, {.unsigned_attributes = {attribute(oids::kSpcRfc3161Timestamp, der::sequence({der::integer(1)}))}}), vendor);
   EXPECT_TRUE(has(verdict, "timestamp.malformed", Severity::error)) << ids(verdict);
 }

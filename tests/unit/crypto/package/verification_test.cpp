@@ -27,7 +27,6 @@ using tests::ids;
 using tests::Vendor;
 namespace oids = der::oids;
 
-const base::Time kNow = tests::at("2026-11-23T12:00:00Z");
 constexpr std::size_t kOptional = 0x80 + 24;
 constexpr std::size_t kDirectoryEntry = kOptional + 144;
 
@@ -35,7 +34,7 @@ Bytes image() {
   return tests::build_pe(tests::driver_description());
 }
 
-Verdict judged(const Bytes& file, const Vendor& vendor, base::Time time = kNow) {
+Verdict judged(const Bytes& file, const Vendor& vendor, base::Time time = tests::kNow) {
   return verify_pe(MemorySource(file), {vendor.root()}, time);
 }
 
@@ -81,7 +80,7 @@ TEST(VerifyPe, TakesWhatWeSign) {
 TEST(VerifyPe, WithoutRootsSaysThatTheChainWasNotChecked) {
   Vendor vendor;
   const Bytes file = vendor.sign_pe(image());
-  const Verdict verdict = verify_pe(MemorySource(file), {}, kNow);
+  const Verdict verdict = verify_pe(MemorySource(file), {}, tests::kNow);
   EXPECT_TRUE(verdict.valid()) << ids(verdict);
   EXPECT_TRUE(has(verdict, "chain.not-checked", Severity::warning));
 }
@@ -91,7 +90,7 @@ TEST(VerifyPe, WithoutRootsStillChecksTimeAndUse) {
   wish.not_after = "20260101000000";
   Vendor expired(Vendor::Kind::p256, wish);
   const Bytes file = expired.sign_pe(image());
-  EXPECT_TRUE(has(verify_pe(MemorySource(file), {}, kNow), "chain.validity"));
+  EXPECT_TRUE(has(verify_pe(MemorySource(file), {}, tests::kNow), "chain.validity"));
 }
 
 TEST(VerifyPe, NoChangedByteOfTheImageGoesUnnoticed) {
@@ -183,7 +182,7 @@ TEST(VerifyPe, RefusesUntrustedExpiredAndUnfitSigners) {
   const std::string p256 = tests::key_pem(Vendor::Kind::p256);
   const crypto::Certificate stranger =
       tests::issue({.subject = "CN=Stranger", .is_ca = true}, p256, "CN=Stranger", p256);
-  EXPECT_TRUE(has(verify_pe(MemorySource(file), {stranger}, kNow), "chain.untrusted"));
+  EXPECT_TRUE(has(verify_pe(MemorySource(file), {stranger}, tests::kNow), "chain.untrusted"));
   EXPECT_TRUE(has(judged(file, vendor, tests::at("2035-06-01T00:00:00Z")), "chain.validity"));
   EXPECT_TRUE(has(judged(file, vendor, tests::at("2024-06-01T00:00:00Z")), "chain.validity"));
 }
@@ -206,15 +205,15 @@ TEST(VerifyCatalogSignature, TakesWhatWeSignAndNothingElse) {
                           der::sequence({der::octet_string(Bytes(70000, 7))})};  // over 64 KiB
   const Bytes good = vendor.sign(list);
   const std::vector<crypto::Certificate> roots = {vendor.root()};
-  const Verdict verdict = verify_catalog_signature(good, roots, kNow);
+  const Verdict verdict = verify_catalog_signature(good, roots, tests::kNow);
   EXPECT_TRUE(verdict.valid() && verdict.findings.empty()) << ids(verdict);
-  EXPECT_TRUE(has(verify_catalog_signature(*cms::without_signer(list), roots, kNow), "catalog.not-signed"));
-  EXPECT_TRUE(has(verify_catalog_signature(vendor.sign(formats::pe_content(image_digest())), roots, kNow),
+  EXPECT_TRUE(has(verify_catalog_signature(*cms::without_signer(list), roots, tests::kNow), "catalog.not-signed"));
+  EXPECT_TRUE(has(verify_catalog_signature(vendor.sign(formats::pe_content(image_digest())), roots, tests::kNow),
                   "signature.malformed"));
-  EXPECT_TRUE(has(verify_catalog_signature({}, roots, kNow), "signature.malformed"));
+  EXPECT_TRUE(has(verify_catalog_signature({}, roots, tests::kNow), "signature.malformed"));
   Bytes changed = good;
   changed[1000] ^= 1;
-  EXPECT_TRUE(has(verify_catalog_signature(changed, roots, kNow), "signature.message-digest"));
+  EXPECT_TRUE(has(verify_catalog_signature(changed, roots, tests::kNow), "signature.message-digest"));
 }
 
 TEST(VerifyCatalogSignature, RefusesCertificatesOutOfOrder) {
@@ -239,9 +238,9 @@ TEST(VerifyCatalogSignature, RefusesCertificatesOutOfOrder) {
   const bool leaf_first = der::set_of_less(leaf, root);
   const Bytes sorted = leaf_first ? der::concat({leaf, root}) : der::concat({root, leaf});
   const Bytes unsorted = leaf_first ? der::concat({root, leaf}) : der::concat({leaf, root});
-  EXPECT_TRUE(verify_catalog_signature(rebuilt(sorted), {vendor.root()}, kNow).valid());
-  EXPECT_TRUE(has(verify_catalog_signature(rebuilt(unsorted), {vendor.root()}, kNow), "signature.certificate-order"));
-  EXPECT_TRUE(has(verify_catalog_signature(rebuilt(der::concat({leaf, leaf})), {vendor.root()}, kNow),
+  EXPECT_TRUE(verify_catalog_signature(rebuilt(sorted), {vendor.root()}, tests::kNow).valid());
+  EXPECT_TRUE(has(verify_catalog_signature(rebuilt(unsorted), {vendor.root()}, tests::kNow), "signature.certificate-order"));
+  EXPECT_TRUE(has(verify_catalog_signature(rebuilt(der::concat({leaf, leaf})), {vendor.root()}, tests::kNow),
                   "signature.certificate-order"));
 }
 
@@ -266,7 +265,7 @@ TEST(VerifyPe, FindsNothingWrongWithGenuineFilesExceptTheirCertificates) {
       }
   }
   const Bytes unsigned_program = tests::read_file(std::filesystem::path(corpus) / "signed" / "class-library.dll");
-  EXPECT_TRUE(has(verify_pe(MemorySource(unsigned_program), {}, kNow), "pe.not-signed"));
+  EXPECT_TRUE(has(verify_pe(MemorySource(unsigned_program), {}, tests::kNow), "pe.not-signed"));
 }
 
 }  // namespace

@@ -103,6 +103,17 @@ TEST(Receipt, IsNotMadeOfBrokenFields) {
   expect_not_made(changed([](Receipt& r) { r.key->name.pop_back(); r.signing_set->key_name.pop_back(); }), "name");
 }
 
+TEST(Receipt, IsNotMadeWhenItsLogLineSaysSomethingElse) {
+  const Receipt another = changed([](Receipt& r) { r.request_id = std::string(64, 'e'); });
+  expect_not_made(another, "does not say that this request's signing set was signed");
+  expect_not_made(changed([](Receipt& r) { r.log.index = 16; }), "index and head are not those of the line");
+  expect_not_made(changed([](Receipt& r) { r.log.line.replace(r.log.line.find("signed"), 6, "refused"); }), "index and head are not");
+  expect_not_made(changed([](Receipt& r) { r.log.line = "{}"; }), "log: line");
+  expect_not_made(changed([](Receipt& r) { r.log.tlog_proof.replace(r.log.tlog_proof.find("index 17"), 8, "index 16"); }), "about another line");
+  expect_not_made(changed([](Receipt& r) { r.log.tlog_proof.replace(r.log.tlog_proof.find("\n18\n"), 4, "\n19\n"); }), "log");
+  expect_not_made(changed([](Receipt& r) { r.log.tlog_proof.clear(); }), "tlogProof");
+}
+
 TEST(Receipt, EscapesTextThatIsNotUtf8) {
   const Receipt receipt = changed([](Receipt& r) { r.findings[0].cause = "bad \xFF byte"; });
   const base::Result<std::string> json = receipt.to_json();

@@ -1,0 +1,27 @@
+#include "appliance/admin/act_log.hpp"
+
+#include <algorithm>
+
+#include "appliance/anchored_log.hpp"
+
+namespace appliance {
+
+using base::Result;
+
+Result<void> log_act(const AdminDesk& desk, transparency::AuditEvent event, const std::map<std::string, std::string>& data) {
+  AnchoredLog::Opened opened = TRY(AnchoredLog::open(desk.layout.audit_log(), desk.clock));
+  tpm::AuditAnchor anchor = TRY(desk.custody.anchor());
+  TRY(opened.log.check(anchor));
+  const AnchoredLog::Anchored written = TRY(opened.log.append_anchored(anchor, event, "", data));
+  return written.anchored;
+}
+
+Result<void> log_failed_pin(const AdminDesk& desk, const tpm::Quorum& known, const std::string& typed, const std::string& reason) {
+  const bool is_name = std::any_of(known.officers.begin(), known.officers.end(), [&](const tpm::Officer& person) { return person.name == typed; });
+  AnchoredLog::Opened opened = TRY(AnchoredLog::open(desk.layout.audit_log(), desk.clock));
+  TRY(opened.log.append(transparency::AuditEvent::approval_failed, "",
+                        {{"officer", is_name ? typed : "nobody of that roster"}, {"reason", reason}}));
+  return {};
+}
+
+}  // namespace appliance

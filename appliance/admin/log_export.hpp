@@ -1,0 +1,18 @@
+// The audit log for somebody else's eyes: a copy, the checkpoint over it, and the TPM's own word about the anchor.
+#pragma once
+
+#include <filesystem>
+
+#include "appliance/admin/acts.hpp"
+
+namespace appliance {
+
+inline constexpr const char* kExportedLog = "audit.log";
+inline constexpr const char* kExportedCheckpoint = "checkpoint";
+inline constexpr const char* kExportedAnchor = "anchor.json";
+
+// Into a new folder below `to`, named after the appliance and the number of lines. Errc::mismatch for a log that does not fit its
+// anchor: such a log is kept and copied as it is, and nothing is signed about it.
+base::Result<void> export_log(const AdminDesk& desk, const std::filesystem::path& to);
+
+}  // namespace appliance

@@ -1,0 +1,41 @@
+// Which lines of an audit log are anchored in the TPM, and what the TPM must therefore hold. A line's data field "anchor" says
+// it: its number there, or "provisional". coldseald holds its log against the TPM with this, an auditor an exported log
+// against what the TPM certified.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "crypto/attest/log_anchor.hpp"
+#include "crypto/base/result.hpp"
+#include "crypto/transparency/audit_log_line.hpp"
+
+namespace transparency {
+
+inline constexpr std::string_view kAnchorField = "anchor";
+
+class AnchoredLines {
+ public:
+  void add(const AuditLine& line, const crypto::Digest& digest);   // every line, in order; SHA-256 of the line
+
+  struct Line {
+    std::uint64_t count = 0;
+    crypto::Digest digest;
+    std::uint64_t number = 0;   // in the log, from 1
+  };
+  struct Expected {
+    attest::AnchorState state;
+    crypto::Digest before_last;         // EXT without the last line
+    std::optional<Line> last;           // anchored since the baseline
+  };
+  // Errc::mismatch when the baseline's line is not in the log, or the numbers since then have gaps: the log was changed.
+  base::Result<Expected> expected(const attest::AnchorBaseline& baseline) const;
+
+ private:
+  std::vector<Line> lines_;
+  std::vector<crypto::Digest> heads_;   // of every line: a baseline names one
+};
+
+}  // namespace transparency

@@ -1,0 +1,178 @@
+// coldseal audit: what anybody can prove of an exported audit log, and a view of it that reads well.
+#include <fmt/format.h>
+
+#include <memory>
+#include <optional>
+
+#include "crypto/base/command_line.hpp"
+#include "crypto/base/limits.hpp"
+#include "crypto/transparency/audit_log_line.hpp"
+#include "crypto/transparency/checkpoint.hpp"
+#include "crypto/transparency/log_anchor_proof.hpp"
+#include "crypto/transparency/merkle_tree.hpp"
+#include "host-tool/command.hpp"
+#include "host-tool/report.hpp"
+#include "usb/files/file_source.hpp"
+#include "usb/files/safe_write.hpp"
+
+namespace host_tool {
+namespace {
+
+using base::Errc;
+using base::fail;
+using base::printable;
+using base::Result;
+using transparency::AuditLine;
+namespace fs = std::filesystem;
+
+struct AuditOptions {
+  std::string log, key, transcript, since, request;
+  bool json = false;
+};
+
+// The export's folder, or the log in it; the checkpoint and the TPM's word lie beside it.
+fs::path log_in(const std::string& given) {
+  std::error_code ignored;
+  return fs::is_directory(given, ignored) ? fs::path(given) / "audit.log" : fs::path(given);
+}
+
+Result<std::string> text_of(const fs::path& file, std::size_t most) {
+  const base::Bytes bytes = TRY(usb::read_file(file, most));
+  return std::string(base::as_text(bytes));
+}
+
+struct ReadLog {
+  transparency::AuditChain chain;
+  transparency::MerkleTree tree;
+  transparency::AnchoredLines anchored;
+  std::optional<base::Time> first;
+};
+
+// Every line is checked as it is read, and none is kept.
+Result<ReadLog> read_log(const fs::path& file, const std::function<void(const AuditLine&)>& see) {
+  const usb::FileSource source = TRY(usb::FileSource::open(file));
+  ReadLog log;
+  const auto take_in = [&](std::string_view text) -> Result<void> {
+    const AuditLine line = TRY(log.chain.accept(text));
+    log.tree.add(base::as_bytes(text));
+    log.anchored.add(line, log.chain.head());
+    if (!log.first) log.first = line.at;
+    see(line);
+    return {};
+  };
+  const Result<std::uint64_t> whole = transparency::for_each_audit_line(source, take_in);
+  if (!whole) return fail(whole.error().code() == Errc::io ? Errc::io : Errc::mismatch, fmt::format("{}: {}", printable(file.string()), whole.error().text()));
+  if (*whole != source.size())
+    return fail(Errc::mismatch, fmt::format("{}: line {} has no end: the log was cut off", printable(file.string()), log.chain.lines() + 1));
+  if (log.chain.lines() == 0) return fail(Errc::mismatch, printable(file.string()) + ": no line");
+  return log;
+}
+
+Result<void> expect_checkpoint(const ReadLog& log, const transparency::Checkpoint& checkpoint, const std::string& what) {
+  if (checkpoint.size > log.tree.size())
+    return fail(Errc::mismatch, fmt::format("{} is of {} lines and the log has {}: lines are missing from line {} on", what, checkpoint.size,
+                                            log.tree.size(), log.tree.size() + 1));
+  if (log.tree.root(checkpoint.size) != checkpoint.root)
+    return fail(Errc::mismatch, fmt::format("{} is of another log: one of the first {} lines was changed", what, checkpoint.size));
+  return {};
+}
+
+// What the TPM certified when the checkpoint was made, under the identity and the firmware gate of the transcript.
+Result<std::string> expect_anchor(const ReadLog& log, const fs::path& folder, const std::string& checkpoint, const std::string& transcript_file) {
+  const std::string transcript_text = TRY(text_of(transcript_file, transparency::kTranscriptBytes));
+  const transparency::SignedTranscript transcript = TRY(base::within(transcript_file, transparency::SignedTranscript::from_json(transcript_text)));
+  const crypto::PublicKey identity = TRY(base::within(transcript_file, transparency::identity_of(transcript.transcript)));
+  const attest::FirmwareMap map = TRY(base::within(transcript_file, transparency::map_of(transcript.transcript)));
+  const std::string proof_text = TRY(text_of(folder / "anchor.json", transparency::kLogAnchorBytes));
+  const transparency::LogAnchorProof proof = TRY(transparency::LogAnchorProof::from_json(proof_text));
+  const transparency::LogAnchorProof::Certified certified = TRY(base::within("anchor.json", proof.verified(identity, map, checkpoint)));
+  const transparency::AnchoredLines::Expected expected = TRY(log.anchored.expected(certified.baseline));
+  if (expected.state.count != certified.state.count || expected.state.extended != certified.state.extended)
+    return fail(Errc::mismatch, fmt::format("the TPM counted {} anchored lines and the log has {}, or others: it was changed", certified.state.count,
+                                            expected.state.count));
+  return fmt::format("{} anchored lines, as the TPM certified; administrators accepted the log last at number {}", certified.state.count,
+                     certified.baseline.count);
+}
+
+Result<Exit> verify(const AuditOptions& options) {
+  const fs::path file = log_in(options.log);
+  const std::string pem = TRY(text_of(options.key, base::limits::kPemBytes));
+  const crypto::PublicKey key = TRY(base::within(options.key, crypto::PublicKey::parse_pem(pem)));
+  const ReadLog log = TRY(read_log(file, [](const AuditLine&) {}));
+  const std::string note = TRY(text_of(file.parent_path() / "checkpoint", transparency::kCheckpointBytes));
+  const transparency::Checkpoint checkpoint = TRY(transparency::verify_checkpoint(note, key));
+  TRY(expect_checkpoint(log, checkpoint, "the checkpoint"));
+  if (checkpoint.size != log.tree.size())
+    return fail(Errc::mismatch, fmt::format("the checkpoint is of {} lines and the log has {}: nobody vouches for line {} and what follows",
+                                            checkpoint.size, log.tree.size(), checkpoint.size + 1));
+  std::optional<transparency::Checkpoint> since;
+  if (!options.since.empty()) {
+    const std::string old = TRY(text_of(options.since, transparency::kCheckpointBytes));
+    since = TRY(base::within(options.since, transparency::verify_checkpoint(old, key)));
+    if (since->origin != checkpoint.origin)
+      return fail(Errc::mismatch, fmt::format("{} is of the log {}, not of {}", options.since, since->origin, checkpoint.origin));
+    TRY(expect_checkpoint(log, *since, options.since));
+  }
+  std::string anchor;
+  if (!options.transcript.empty()) anchor = TRY(expect_anchor(log, file.parent_path(), note, options.transcript));
+  if (options.json) {
+    print_json({{"lines", log.tree.size()},
+                {"origin", checkpoint.origin},
+                {"root", checkpoint.root.hex()},
+                {"first", base::rfc3339(*log.first)},
+                {"last", base::rfc3339(log.chain.last_at())},
+                {"since", since ? Json(since->size) : Json(nullptr)},
+                {"anchoredInTpm", !anchor.empty()}});
+    return Exit::done;
+  }
+  fmt::print("log         {}: {} lines, {} to {}\n", printable(checkpoint.origin), log.tree.size(), base::rfc3339(*log.first),
+             base::rfc3339(log.chain.last_at()));
+  fmt::print("chain       every line continues the one before\n");
+  fmt::print("checkpoint  signed by that key; root {}\n", checkpoint.root.hex());
+  fmt::print("TPM         {}\n", anchor.empty() ? "not looked at: give the ceremony's transcript with --transcript" : anchor);
+  if (since) fmt::print("since       it begins with the log of {} lines that {} is of\n", since->size, printable(options.since));
+  return Exit::done;
+}
+
+void show_line(const AuditLine& line) {
+  std::string said;
+  for (const auto& [name, value] : line.data)
+    if (name != transparency::kAnchorField) said += fmt::format("  {}={}", name, printable(value));
+  const auto anchor = line.data.find(std::string(transparency::kAnchorField));
+  const bool is_anchored = anchor != line.data.end() && anchor->second != "provisional";
+  fmt::print("{:>6} {} {} {:<8} {:<19}{}\n", line.index + 1, base::rfc3339(line.at), is_anchored ? "*" : " ",
+             line.request.empty() ? "-" : line.request.substr(0, 8), transparency::audit_event_name(line.event), said);
+}
+
+Result<Exit> show(const AuditOptions& options) {
+  std::uint64_t shown = 0;
+  const ReadLog log = TRY(read_log(log_in(options.log), [&](const AuditLine& line) {
+    if (!options.request.empty() && !line.request.starts_with(options.request)) return;
+    show_line(line);
+    ++shown;
+  }));
+  fmt::print("{} of {} lines; * is anchored in the TPM\n", shown, log.tree.size());
+  return Exit::done;
+}
+
+}  // namespace
+
+void add_audit(base::Command& app, Run& run) {
+  base::Command command = app.sub("audit", "Checks and shows an audit log that coldseal-admin log export copied.");
+  command.needs_sub();
+  base::Command check = command.sub("verify", "Proves what can be proved of the log without the appliance.");
+  const auto checking = std::make_shared<AuditOptions>();
+  check.option("LOG", checking->log, "the exported folder, or audit.log in it").required();
+  check.option("--key", checking->key, "PEM: the appliance's receipt key").required();
+  check.option("--transcript", checking->transcript, "the ceremony's transcript: the log is held against the TPM's own word");
+  check.option("--since", checking->since, "an older checkpoint: the log must begin with what that was of");
+  check.flag("--json", checking->json, "print one JSON object");
+  check.when_chosen([checking, &run] { run = [checking] { return verify(*checking); }; });
+  base::Command view = command.sub("show", "Prints the log, one step a line, after checking that each continues the one before.");
+  const auto viewing = std::make_shared<AuditOptions>();
+  view.option("LOG", viewing->log, "the exported folder, or audit.log in it").required();
+  view.option("--request", viewing->request, "only what is about this request: its id, or how that begins");
+  view.when_chosen([viewing, &run] { run = [viewing] { return show(*viewing); }; });
+}
+
+}  // namespace host_tool

@@ -1,0 +1,62 @@
+// The TPM goes away, or misbehaves, at the n-th command of a whole ceremony or of a whole approval through the real programs.
+// Afterwards everything must be as it was promised: nothing half-made was released, the log holds, and people who begin
+// again get what they wanted. Used by a rotating sample in every run and by the sweep over all commands.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tests/support/appliance_rig.hpp"
+#include "tests/support/temp_dir.hpp"
+
+namespace tests {
+
+class SigningKills {  // one appliance; every point is a request of its own
+ public:
+  SigningKills();
+  int commands() const { return commands_; }   // of one approval by two officers, from "yes" to the published answer
+  // What went wrong, in words; empty when all is well.
+  std::string strike(int at, Deed deed);
+  // The log's chain and its lines, at the end.
+  std::string examine_log() const;
+
+ private:
+  std::string new_request();
+  TempDir folder_;
+  ApplianceRig rig_;
+  int count_ = 0;
+  int commands_ = 0;
+  std::vector<std::string> ids_;
+};
+
+class CeremonyKills {  // every point is a ceremony of its own, on a TPM of its own
+ public:
+  CeremonyKills();
+  int commands() const { return commands_; }
+  std::string strike(int at, Deed deed) const;
+
+ private:
+  int commands_ = 0;
+};
+
+class AdministrationKills {  // one appliance; every point is an act of two administrators
+ public:
+  AdministrationKills();
+  int commands() const { return commands_; }
+  std::string strike(int at, Deed deed);
+  // That coldseald accepts the log and its anchor, at the end, and signs.
+  std::string examine_log();
+
+ private:
+  bool act() const;
+  TempDir folder_;
+  mutable ApplianceRig rig_;
+  int commands_ = 0;
+};
+
+// That many of 1 to all, other ones every day; the same day the same ones.
+std::vector<int> todays_points(int all, int how_many);
+
+}  // namespace tests
