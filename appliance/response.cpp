@@ -4,6 +4,7 @@
 
 #include "crypto/base/limits.hpp"
 #include "crypto/transparency/dsse.hpp"
+#include "usb/files/parcel.hpp"
 #include "usb/files/safe_write.hpp"
 #include "usb/wire/request.hpp"
 
@@ -27,7 +28,10 @@ Result<crypto::Digest> write_receipt(const Layout& layout, Custody& custody, con
   tpm::ReceiptKey* const key = TRY(custody.receipt_key());
   const transparency::Envelope envelope =
       TRY(transparency::Envelope::sign(transparency::kStatementPayloadType, std::move(statement), *key));
-  return usb::write_file(part_of(layout, receipt.request_id) / wire::kReceiptName, base::as_bytes(envelope.text()));
+  const std::filesystem::path part = part_of(layout, receipt.request_id);
+  // For the courier, which looks into no document: who may fetch this over a serial cable. It stays on the appliance.
+  if (receipt.submitter) TRY(usb::write_file(part / usb::kOwnerName, base::as_bytes(receipt.submitter->keyid)));
+  return usb::write_file(part / wire::kReceiptName, base::as_bytes(envelope.text()));
 }
 
 Result<void> publish_response(const Layout& layout, const std::string& id) {

@@ -7,6 +7,8 @@
 
 #include "crypto/base/command_line.hpp"
 #include "host-tool/command.hpp"
+#include "host-tool/serial_report.hpp"
+#include "host-tool/submitter_file.hpp"
 #include "host-tool/terminal.hpp"
 #include "usb/files/safe_write.hpp"
 #include "usb/mass_storage/stick.hpp"
@@ -22,7 +24,10 @@ using base::Result;
 
 struct CollectOptions {
   std::string from;
-  std::string device;
+  SerialOptions serial;
+  std::string key;
+  std::string pass_phrase_file;
+  bool list = false;
   std::string output;
   std::vector<std::string> ids;
 };
@@ -39,32 +44,63 @@ Result<std::vector<serial::Collected>> collect_from_stick(const CollectOptions& 
   return collected;
 }
 
-Result<Exit> collect(const CollectOptions& options) {
-  if (options.from.empty() == options.device.empty())
+Result<void> expect_sensible(const CollectOptions& options) {
+  if (options.from.empty() == options.serial.device.empty())
     return fail(Errc::usage, "one of --from STICK and --serial DEV is wanted");
+  if (options.from.empty() && options.key.empty())
+    return fail(Errc::usage, "--serial needs --key: the appliance gives responses to the submitter of the request only");
+  if (options.list && !options.from.empty()) return fail(Errc::usage, "--list goes with --serial");
+  if (!options.list && options.output.empty()) return fail(Errc::usage, "--output DIR is wanted");
   for (const std::string& id : options.ids)
     if (!wire::is_request_id(id))
       return fail(Errc::usage, fmt::format("\"{}\" is not a request id: 64 hex digits", base::printable(id)));
-  TRY(usb::make_folders(options.output));
-  std::vector<serial::Collected> collected;
-  {
-    ProgressBar bar("collecting");
-    const usb::OnProgress progress = [&](const usb::Progress& now) -> Result<void> {
-      bar.show(now.done, now.total);
-      return {};
-    };
-    collected = TRY(options.from.empty()
-                        ? serial::collect_responses(options.device, options.output, options.ids, progress)
-                        : collect_from_stick(options, progress));
-  }
-  for (const serial::Collected& one : collected)
-    fmt::print("{}  {}\n", (std::filesystem::path(options.output) / one.id).string(),
-               one.was_there ? "was there already" : "collected");
-  if (collected.empty())
+  return {};
+}
+
+void say_next(const CollectOptions& options, bool any) {
+  if (options.serial.json) return;
+  if (!any)
     fmt::print(stderr, "coldseal: there is no response yet\n");
   else
     fmt::print("Next: coldseal verify {}/<id>/files --receipt {}/<id>/{} --trust PEM\n", options.output, options.output,
                wire::kReceiptName);
+}
+
+Result<Exit> collect_over_cable(const CollectOptions& options) {
+  keys::SubmitterKey key = TRY(submitter_key_from(options.key, options.pass_phrase_file));
+  SerialReport report(options.serial, "collecting");
+  if (options.list) {
+    const Result<std::vector<serial::Response>> waiting = serial::waiting_responses(report.link(), key);
+    if (!waiting) return tl::unexpected<base::Error>(report.failed(waiting.error()));
+    for (const serial::Response& one : *waiting) report.waiting(one);
+    if (waiting->empty()) say_next(options, false);
+    return Exit::done;
+  }
+  TRY(usb::make_folders(options.output));
+  const Result<std::vector<serial::Collected>> collected =
+      serial::collect_responses(report.link(), key, options.output, options.ids, report.progress());
+  if (!collected) return tl::unexpected<base::Error>(report.failed(collected.error()));
+  for (const serial::Collected& one : *collected) report.collected(one, (std::filesystem::path(options.output) / one.id).string());
+  say_next(options, !collected->empty());
+  return Exit::done;
+}
+
+Result<Exit> collect(const CollectOptions& options) {
+  TRY(expect_sensible(options));
+  if (options.from.empty()) return collect_over_cable(options);
+  TRY(usb::make_folders(options.output));
+  std::vector<serial::Collected> collected;
+  {
+    ProgressBar bar("collecting");
+    collected = TRY(collect_from_stick(options, [&](const usb::Progress& now) -> Result<void> {
+      bar.show(now.done, now.total);
+      return {};
+    }));
+  }
+  for (const serial::Collected& one : collected)
+    fmt::print("{}  {}\n", (std::filesystem::path(options.output) / one.id).string(),
+               one.was_there ? "was there already" : "collected");
+  say_next(options, !collected.empty());
   return Exit::done;
 }
 
@@ -75,10 +111,15 @@ void add_collect(base::Command& app, Run& run) {
       "collect", "Copies the appliance's responses (signed files and receipts) to a folder. Verify them there.");
   const auto options = std::make_shared<CollectOptions>();
   const base::CommandOption from = command.option("--from", options->from, "Where the stick is mounted");
-  command.option("--serial", options->device, "Serial device, such as /dev/ttyUSB0").excludes(from);
-  command.option("-o,--output", options->output, "Folder for the responses; made when it is not there").required();
+  add_serial_options(command, options->serial).excludes(from);
+  command.option("--key", options->key, "With --serial: private key of the submitter, to whom alone responses are given");
+  command.option("--passphrase-file", options->pass_phrase_file,
+                 "Take the key's pass phrase from the first line of this file instead of the terminal");
+  command.flag("--list", options->list, "With --serial: only say what waits");
+  command.option("-o,--output", options->output, "Folder for the responses; made when it is not there");
   command.option("ID", options->ids, "Requests to collect the responses of; all there are, if none is named");
-  command.footer("Example:\n  coldseal collect --from /media/stick -o signed");
+  command.footer("Examples:\n  coldseal collect --from /media/stick -o signed\n"
+                 "  coldseal collect --serial /dev/ttyUSB0 --key build.pem -o signed");
   command.when_chosen([options, &run] { run = [options] { return collect(*options); }; });
 }
 

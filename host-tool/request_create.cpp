@@ -17,6 +17,7 @@
 #include "host-tool/command.hpp"
 #include "host-tool/package_folder.hpp"
 #include "host-tool/report.hpp"
+#include "host-tool/submitter_file.hpp"
 #include "host-tool/terminal.hpp"
 #include "usb/files/safe_write.hpp"
 #include "usb/mass_storage/stick.hpp"
@@ -51,16 +52,6 @@ Result<std::vector<wire::Operation>> operations_from_list(std::string_view list)
   std::sort(operations.begin(), operations.end());
   operations.erase(std::unique(operations.begin(), operations.end()), operations.end());
   return operations;
-}
-
-Result<keys::SubmitterKey> load_key(const RequestOptions& options) {
-  const base::Bytes bytes = TRY(usb::read_file(options.key, base::limits::kPemBytes));
-  const std::string_view pem = base::as_text(bytes);
-  if (!keys::is_encrypted_pkcs8_pem(pem)) return base::within(options.key, keys::SubmitterKey::from_pem(pem, nullptr));
-  const base::SecretBytes pass_phrase =
-      TRY(options.pass_phrase_file.empty() ? ask_pass_phrase(fmt::format("Pass phrase of {}: ", options.key))
-                                           : pass_phrase_from_file(options.pass_phrase_file));
-  return base::within(options.key, keys::SubmitterKey::from_pem(pem, &pass_phrase));
 }
 
 // What can be said wrong on the command line, before anything is read.
@@ -129,7 +120,7 @@ Result<Exit> create(const RequestOptions& options, base::Time now) {
   const PackageFolder folder = TRY(PackageFolder::open(options.folder));
   TRY(expect_names(folder));
   if (!passes_inspection(folder, request, options.force)) return Exit::refused;
-  keys::SubmitterKey key = TRY(load_key(options));
+  keys::SubmitterKey key = TRY(submitter_key_from(options.key, options.pass_phrase_file));
   request.files = TRY(digested(folder));
   TRY(folder.expect_unchanged());
 

@@ -85,18 +85,57 @@ Result<SecretBytes> pass_phrase_from_file(const std::string& file) {
   return read;
 }
 
-ProgressBar::ProgressBar(std::string what) : what_(std::move(what)), on_terminal_(isatty(STDERR_FILENO) == 1) {}
-
-ProgressBar::~ProgressBar() {
-  if (shown_percent_) fmt::print(stderr, "\r\x1b[K");
+void TransferRate::note(std::uint64_t done, std::chrono::steady_clock::time_point now) {
+  constexpr std::size_t kMarks = 11;
+  last_ = {done, now};
+  if (!marks_.empty() && now - marks_.back().at < std::chrono::seconds(1)) return;
+  marks_.push_back(last_);
+  if (marks_.size() > kMarks) marks_.pop_front();
 }
 
-void ProgressBar::show(std::uint64_t done, std::uint64_t total) {
+std::optional<double> TransferRate::bytes_per_second() const {
+  if (marks_.empty() || last_.done <= marks_.front().done) return std::nullopt;
+  const std::chrono::duration<double> time = last_.at - marks_.front().at;
+  if (time < std::chrono::seconds(2)) return std::nullopt;
+  return static_cast<double>(last_.done - marks_.front().done) / time.count();
+}
+
+ProgressBar::ProgressBar(std::string what, Rate rate)
+    : what_(std::move(what)), rate_(rate), on_terminal_(isatty(STDERR_FILENO) == 1) {}
+
+ProgressBar::~ProgressBar() { wipe(); }
+
+void ProgressBar::wipe() {
+  if (shown_percent_) fmt::print(stderr, "\r\x1b[K");
+  shown_percent_.reset();
+  shown_.clear();
+}
+
+namespace {
+
+std::string rate_text(double bytes_per_second) {
+  if (bytes_per_second >= 1e6) return fmt::format("{:.1f} MB/s", bytes_per_second / 1e6);
+  return fmt::format("{:.1f} kB/s", bytes_per_second / 1e3);
+}
+
+std::string time_text(std::uint64_t seconds) {
+  if (seconds >= 3600) return fmt::format("{}:{:02}:{:02} left", seconds / 3600, seconds / 60 % 60, seconds % 60);
+  return fmt::format("{}:{:02} left", seconds / 60, seconds % 60);
+}
+
+}  // namespace
+
+void ProgressBar::show(std::uint64_t done, std::uint64_t total, const TransferRate& rate) {
   if (!on_terminal_ || total == 0) return;
   const auto percent = static_cast<unsigned>(std::min<std::uint64_t>(100, done / ((total + 99) / 100)));
-  if (shown_percent_ == percent) return;
+  std::string text = fmt::format("{} [{:<20}] {}%", what_, std::string(percent / 5, '#'), percent);
+  if (const auto speed = rate.bytes_per_second(); rate_ == Rate::shown && speed)
+    text += fmt::format("  {}  {}", rate_text(*speed), time_text(static_cast<std::uint64_t>(
+                                                           static_cast<double>(total - std::min(done, total)) / *speed)));
+  if (shown_percent_ && shown_ == text) return;
   shown_percent_ = percent;
-  fmt::print(stderr, "\r\x1b[K{} [{:<20}] {}%", what_, std::string(percent / 5, '#'), percent);
+  shown_ = std::move(text);
+  fmt::print(stderr, "\r\x1b[K{}", shown_);
   std::fflush(stderr);
 }
 

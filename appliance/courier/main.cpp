@@ -19,8 +19,9 @@
 #include "appliance/courier/serial_watch.hpp"
 #include "appliance/courier/stick_watch.hpp"
 #include "crypto/base/command_line.hpp"
+#include "crypto/base/limits.hpp"
 #include "crypto/base/text.hpp"
-#include "usb/files/parcel.hpp"
+#include "usb/files/partial_parcel.hpp"
 #include "usb/files/safe_write.hpp"
 
 namespace {
@@ -28,6 +29,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::chrono::milliseconds kBetweenRounds(300);
+constexpr std::chrono::hours kUnfinishedStay(7 * 24);   // half-received requests, since anything of them came
 
 // One event, one line, one write: threads do not mix theirs.
 void say_on_stderr(std::string_view where, std::string_view id, std::string_view what) {
@@ -71,7 +73,9 @@ bool watch_sticks(const std::vector<std::string>& folders, const courier::Boxes&
 base::Result<void> make_boxes(const courier::Boxes& boxes) {
   TRY(usb::make_folders(boxes.inbox));
   TRY(usb::make_folders(boxes.outbox));
-  return usb::remove_unfinished(boxes.inbox);
+  const std::int64_t a_while_ago = std::chrono::duration_cast<std::chrono::seconds>(
+      (std::chrono::system_clock::now() - kUnfinishedStay).time_since_epoch()).count();
+  return usb::prune_unfinished(boxes.inbox, base::limits::kUnfinishedParcels, a_while_ago);
 }
 
 }  // namespace
@@ -82,14 +86,22 @@ int main(int argc, char** argv) {
   std::string root = "/";
   std::vector<std::string> stick_folders;
   std::vector<std::string> devices;
+  serial::LineSettings line;
   bool once = false;
   app.option("--root", root, "prefix of every path of the appliance").type_name("DIR");
   app.option("--stick", stick_folders, "folder where a stick is mounted").type_name("DIR");
-  app.option("--serial", devices, "serial device").type_name("DEV");
+  app.option("--serial", devices, "serial device, or a pattern such as '/dev/ttyUSB*': then the first there is").type_name("DEV");
+  app.option("--baud", line.baud, "speed of the serial lines, 9600 to 4000000; of no matter on USB gadgets").shows_default();
+  app.flag("--rtscts", line.rts_cts, "RTS/CTS flow control; both ends and the cable must have it");
   app.flag("--once", once, "look at each stick once, serve one host on each device, and end; 1 if something was not done");
   if (const std::optional<int> status = app.parse(argc, argv)) return *status;
   if (stick_folders.empty() && devices.empty()) {
     std::fputs("coldseal-courier: at least one --stick or --serial is wanted\n", stderr);
+    return 2;
+  }
+
+  if (const base::Result<void> usable = serial::expect_usable(line); !usable) {
+    std::fputs(("coldseal-courier: " + usable.error().text() + "\n").c_str(), stderr);
     return 2;
   }
 
@@ -112,7 +124,7 @@ int main(int argc, char** argv) {
   {
     std::vector<std::jthread> links;
     for (const std::string& device : devices)
-      links.emplace_back([&, device] { courier::watch_serial(device, boxes, say_on_stderr, once, stopped); });
+      links.emplace_back([&, device] { courier::watch_serial(device, line, boxes, say_on_stderr, once, stopped); });
     if (!stick_folders.empty()) all_done = watch_sticks(stick_folders, boxes, once, stopped);
   }
   return all_done ? 0 : 1;

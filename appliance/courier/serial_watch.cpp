@@ -1,5 +1,7 @@
 #include "appliance/courier/serial_watch.hpp"
 
+#include <fmt/format.h>
+
 #include <chrono>
 #include <condition_variable>
 #include <memory>
@@ -7,6 +9,7 @@
 #include <string>
 #include <utility>
 
+#include "crypto/keys/random.hpp"
 #include "usb/serial/link.hpp"
 #include "usb/serial/transfer.hpp"
 
@@ -15,9 +18,13 @@ namespace {
 
 using base::Result;
 
+constexpr serial::Duration kNoiseCheck = std::chrono::seconds(2);
+
 std::string_view words_for(serial::Served::What what) {
   switch (what) {
     case serial::Served::What::received: return "request received";
+    case serial::Served::What::went_on: return "the request goes on where it stopped: ";
+    case serial::Served::What::proven: return "the host has proven this submitter's key";
     case serial::Served::What::was_there: return "request was here already";
     case serial::Served::What::delivered: return "response delivered";
     case serial::Served::What::refused: break;
@@ -25,17 +32,30 @@ std::string_view words_for(serial::Served::What what) {
   return "refused: ";
 }
 
+// One line about a cable that did not carry everything at once.
+std::string about(const serial::LineQuality& quality) {
+  if (quality.damaged + quality.repaired + quality.bytes_sent_again == 0) return {};
+  return fmt::format(" (the cable: {} damaged frames came and {} with a wrong byte that was repaired; {} of {} bytes were sent again)",
+                     quality.damaged, quality.repaired, quality.bytes_sent_again, quality.bytes_sent);
+}
+
 // Why serving one host ended.
-Result<void> serve_one(const std::filesystem::path& device, const Boxes& boxes, const Say& say, const std::stop_token& stop) {
+Result<void> serve_one(const std::filesystem::path& device, const serial::LineSettings& settings, const Boxes& boxes, const Say& say,
+                       const std::stop_token& stop) {
   const auto stopped = [&stop] { return stop.stop_requested(); };
-  const std::unique_ptr<serial::Link> link = TRY(serial::Link::open(device, serial::Role::appliance, 0, stopped));
+  const std::unique_ptr<serial::Link> link = TRY(serial::Link::open(device, serial::Role::appliance, 0, settings, stopped));
+  const std::string name = link->name();
+  std::string noise;
   bool connected = false;
-  while (!connected) connected = TRY(link->connect(std::chrono::hours(1)));
-  say(device.string(), "", "a host has called");
-  const base::Error end = serial::serve(*link, {boxes.inbox, boxes.outbox}, [&](const serial::Served& served) {
-    say(device.string(), served.id, std::string(words_for(served.what)) + served.reason);
+  while (!connected) {
+    connected = TRY(link->connect(kNoiseCheck));
+    if (noise.empty() && !(noise = link->unreadable()).empty()) say(name, "", noise);
+  }
+  say(name, "", "a host has called");
+  const base::Error end = serial::serve(*link, {boxes.inbox, boxes.outbox}, keys::fill_random, [&](const serial::Served& served) {
+    say(name, served.id, std::string(words_for(served.what)) + served.reason);
   });
-  if (!stopped()) say(device.string(), "", "the host has gone: " + end.text());
+  if (!stopped()) say(name, "", "the host has gone: " + end.text() + about(link->quality()));
   return {};
 }
 
@@ -48,11 +68,11 @@ bool wait_unless_stopped(const std::stop_token& stop, std::chrono::milliseconds 
   return woken.wait_for(lock, stop, time, [&stop] { return stop.stop_requested(); });
 }
 
-void watch_serial(const std::filesystem::path& device, const Boxes& boxes, const Say& say, bool once,
-                  const std::stop_token& stop) {
+void watch_serial(const std::filesystem::path& device, const serial::LineSettings& settings, const Boxes& boxes, const Say& say,
+                  bool once, const std::stop_token& stop) {
   std::string problem;
   while (!stop.stop_requested()) {
-    const Result<void> served = serve_one(device, boxes, say, stop);
+    const Result<void> served = serve_one(device, settings, boxes, say, stop);
     if (served) {
       problem.clear();
       if (once) return;

@@ -15,6 +15,7 @@ inline constexpr std::uint64_t kFileBytes = (4ULL << 30) - 1;   // one file; als
 inline constexpr std::size_t kPathBytes = 240;                  // a path inside a package; Windows' MAX_PATH less room
 inline constexpr std::size_t kPathDepth = 16;                   // folders inside folders
 inline constexpr std::size_t kRequestsOnAStick = 1000;          // request folders looked at on one medium
+inline constexpr std::size_t kUnfinishedParcels = 8;            // half-received requests kept for another attempt
 inline constexpr std::size_t kRequestsWaiting = 200;            // requests the appliance holds at a time
 inline constexpr std::size_t kFolderEntries = 70000;        // names looked at in one folder; FAT allows 65536
 
@@ -93,6 +94,6 @@ inline constexpr std::size_t kPinDigits = 6;         // the least we accept
 
 // Sockets and cables.
 inline constexpr std::size_t kConsoleMessageBytes = 4U << 20;
-inline constexpr std::size_t kFrameBytes = 16U << 10;
+inline constexpr std::size_t kFrameBytes = 8U << 10;
 
 }  // namespace base::limits

@@ -10,9 +10,7 @@
 #include <thread>
 
 #include "tests/support/parcels.hpp"
-#include "tests/support/serial_cable.hpp"
 #include "tests/support/temp_dir.hpp"
-#include "usb/serial/transfer.hpp"
 
 namespace {
 
@@ -152,21 +150,6 @@ TEST(Courier, LooksOnceWhenAskedAndSaysByItsStatusWhetherAllWasDone) {
   EXPECT_EQ(bad.wait(), 1) << bad.log();
   Courier idle(box.dir / "log", box.arguments({}));
   EXPECT_EQ(idle.wait(), 2);
-}
-
-TEST(Courier, ServesAHostOnASerialCable) {
-  const Box box;
-  tests::SerialCable cable;
-  tests::make_request(box.dir / "out", kId, kFiles);
-  Courier courier(box.dir / "log", box.arguments({"--serial", cable.appliance_end().string()}));
-  const auto sent = serial::send_requests(cable.host_end(), {box.dir / "out" / kId});
-  ASSERT_TRUE(sent) << sent.error().text() << courier.log();
-  EXPECT_EQ(tests::all_files(box.inbox / kId), tests::all_files(box.dir / "out" / kId));
-  tests::make_response(box.outbox, kId, kFiles);
-  const auto collected = serial::collect_responses(cable.host_end(), box.dir / "in", {kId});
-  ASSERT_TRUE(collected) << collected.error().text() << courier.log();
-  EXPECT_EQ(tests::all_files(box.dir / "in"), tests::all_files(box.outbox));
-  EXPECT_EQ(courier.stop(), 0);
 }
 
 TEST(Courier, WaitsForASerialDeviceThatIsNotThere) {

@@ -60,7 +60,7 @@ TEST(MainJob, ASerialCableCarriesAPackageInAndSignedFilesOut) {
   run_well({program("coldseal"), "send", "--serial", cable.host_end(), folder / "out/coldseal/requests" / id});
   rig.wait_for_journal(id, "waits for the officers");
   rig.approve(id, {ApplianceRig::officers()[0], ApplianceRig::officers()[1]});
-  run_well({program("coldseal"), "collect", "--serial", cable.host_end(), "-o", folder / "signed"});
+  run_well({program("coldseal"), "collect", "--serial", cable.host_end(), "--key", rig.submitter_key(), "-o", folder / "signed"});
   expect_signed(rig, folder / "signed" / id, COLDSEAL_SAMPLE_DIR);
 }
 

@@ -6,6 +6,7 @@
 
 #include "crypto/base/byte_reader.hpp"
 #include "usb/serial/message.hpp"
+#include "usb/serial/packing.hpp"
 #include "usb/serial/session.hpp"
 
 namespace {
@@ -21,16 +22,16 @@ void run(serial::Role role, base::ByteView input) {
     const std::uint8_t what = *steps.u8();
     const std::uint8_t amount = *steps.u8();
     const std::size_t count = amount < steps.remaining() ? amount : steps.remaining();
-    if (what % 8 == 0) {
+    if (what % 9 == 0) {
       now += std::chrono::milliseconds(amount * 100);
       session.tick(now);
-    } else if (what % 8 == 1) {
+    } else if (what % 9 == 1) {
       session.receive(*steps.take(count), now);
-    } else if (what % 8 == 2) {
-      if (session.can_send()) session.send(base::to_bytes(*steps.take(count)));
+    } else if (what % 9 == 2) {
+      if (session.can_send(count)) session.send(*steps.take(count));
     } else {
       const bool strange = (what & 0x80U) != 0;
-      const auto type = static_cast<serial::FrameType>(what % 8 - 2);
+      const auto type = static_cast<serial::FrameType>(what % 9 - 2);
       const base::Bytes payload = base::to_bytes(*steps.take(count));
       session.receive(serial::encode_frame({type, strange ? kLink + 1 : kLink, number, payload}), now);
       if ((what & 0x40U) == 0) ++number;
@@ -41,11 +42,14 @@ void run(serial::Role role, base::ByteView input) {
       if (message == nullptr) continue;
       ++messages;
       const base::Result<serial::Words> words = serial::decode_words(message->bytes);
+      if (const auto* packed = words ? std::get_if<serial::PackedData>(&*words) : nullptr)
+        if (const base::Result<base::Bytes> block = serial::unpacked(*packed); block && block->size() > serial::kBlockBytes) std::abort();
       // What can be read can be said, and reads the same.
       if (words && !serial::decode_words(serial::encode_words(*words))) std::abort();
     }
   }
   if (messages > input.size()) std::abort();
+  if (session.unacknowledged() > serial::kStreamBytes || session.frame_bytes() > serial::kPayloadBytes) std::abort();
 }
 
 }  // namespace

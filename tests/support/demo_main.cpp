@@ -131,7 +131,8 @@ fs::path over_the_cable(ApplianceRig& rig, const Wishes& wishes, Storyteller& st
   rig.wait_for_journal(id, "waits for the officers");
   story.say("appliance: received, checked, spooled, inspected");
   let_officers_decide(rig, id, wishes, story);
-  tests::run_well({tests::program("coldseal"), "collect", "--serial", cable.host_end(), "-o", wishes.output / "signed-over-cable", id});
+  tests::run_well({tests::program("coldseal"), "collect", "--serial", cable.host_end(), "--key", rig.submitter_key(), "-o",
+                   wishes.output / "signed-over-cable", id});
   story.say("host: the response is collected over the cable");
   return wishes.output / "signed-over-cable" / id;
 }

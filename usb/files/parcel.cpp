@@ -90,6 +90,7 @@ struct ParcelWriter::State {
   std::string id;
   ParcelRules rules{};
   fs::path part;
+  bool keep = false;
   int lock = -1;   // flock(2) on the .part folder: two cables may bring the same request at once
   bool has_document = false;
   std::size_t files = 0;
@@ -104,9 +105,10 @@ struct ParcelWriter::State {
   State& operator=(const State&) = delete;
   ~State() {
     if (lock < 0) return;
+    if (keep && file) file->keep();
     file.reset();
     std::error_code pulled;   // nothing can be removed from a stick that is gone
-    if (!part.empty()) fs::remove_all(part, pulled);
+    if (!part.empty() && !keep) fs::remove_all(part, pulled);
     ::close(lock);
   }
 };
@@ -118,7 +120,17 @@ ParcelWriter::~ParcelWriter() = default;
 
 namespace {
 
-// Makes the folder, or takes over and empties what a crash left. The descriptor returned holds a lock on it.
+Result<void> empty_folder(const fs::path& folder) {
+  std::error_code error;
+  for (fs::directory_iterator at(folder, error); !error && at != fs::directory_iterator(); at.increment(error)) {
+    fs::remove_all(at->path(), error);
+    if (error) break;
+  }
+  if (!error) return {};
+  return fail(Errc::io, fmt::format("{}: removing what an earlier attempt left: {}", base::printable(folder.string()), error.message()));
+}
+
+// Makes the folder, or takes over what a crash left. The descriptor returned holds a lock on it.
 Result<int> take_part_folder(const fs::path& part) {
   const std::string shown = base::printable(part.string());
   struct stat status {};
@@ -135,20 +147,12 @@ Result<int> take_part_folder(const fs::path& part) {
     ::close(descriptor);
     return fail(Errc::unavailable, fmt::format("{}: the same one is just being received over another cable", shown));
   }
-  for (fs::directory_iterator at(part, error); !error && at != fs::directory_iterator(); at.increment(error)) {
-    fs::remove_all(at->path(), error);
-    if (error) break;
-  }
-  if (error) {
-    ::close(descriptor);
-    return fail(Errc::io, fmt::format("{}: removing what an earlier attempt left: {}", shown, error.message()));
-  }
   return descriptor;
 }
 
 }  // namespace
 
-Result<ParcelWriter> ParcelWriter::begin(const fs::path& parent, std::string id, ParcelKind kind) {
+Result<ParcelWriter> ParcelWriter::begin(const fs::path& parent, std::string id, ParcelKind kind, Unfinished unfinished) {
   TRY(expect_id(id));
   TRY(make_folders(parent));
   auto state = std::make_unique<State>();
@@ -156,11 +160,30 @@ Result<ParcelWriter> ParcelWriter::begin(const fs::path& parent, std::string id,
   state->rules = rules_of(kind);
   state->part = parent / (id + ".part");
   state->id = std::move(id);
+  state->keep = unfinished == Unfinished::kept;
   state->lock = TRY(take_part_folder(state->part));
+  if (!state->keep) TRY(empty_folder(state->part));
   return ParcelWriter(std::move(state));
 }
 
-Result<void> ParcelWriter::begin_file(std::string_view path, std::uint64_t size) {
+const fs::path& ParcelWriter::folder() const { return state_->part; }
+
+void ParcelWriter::remove_unfinished() { state_->keep = false; }
+bool ParcelWriter::is_whole() const { return !state_->file && state_->has_document; }
+
+Result<void> ParcelWriter::forget() {
+  State& s = *state_;
+  s.file.reset();
+  s.has_document = false;
+  s.files = 0;
+  s.bytes = 0;
+  s.expected = 0;
+  s.last.clear();
+  return empty_folder(s.part);
+}
+
+// Whether this file may come now, and counts it.
+Result<void> ParcelWriter::expect_next(std::string_view path, std::uint64_t size) {
   State& s = *state_;
   const std::string shown = base::printable(path);
   if (s.file) return fail(Errc::malformed, fmt::format("{}: begins before {} has ended", shown, s.path));
@@ -180,13 +203,43 @@ Result<void> ParcelWriter::begin_file(std::string_view path, std::uint64_t size)
     if (size <= limit) s.bytes += size;
   }
   if (size > limit) return fail(Errc::too_large, fmt::format("{}: {} bytes, at most {} here", shown, size, limit));
+  s.path = path;
+  s.has_document = is_document;
+  return {};
+}
+
+Result<void> ParcelWriter::begin_file(std::string_view path, std::uint64_t size) {
+  State& s = *state_;
+  TRY(expect_next(path, size));
   const fs::path target = s.part / path;
   TRY(make_folders(target.parent_path()));
   s.file = TRY(FileWriter::create(target));
-  s.path = path;
   s.expected = size;
-  s.has_document = is_document;
   return {};
+}
+
+Result<void> ParcelWriter::count_file(std::string_view path, std::uint64_t size) {
+  TRY(expect_next(path, size));
+  struct stat status {};
+  if (::lstat((state_->part / path).c_str(), &status) == 0 && S_ISREG(status.st_mode) &&
+      static_cast<std::uint64_t>(status.st_size) == size)
+    return {};
+  return fail(Errc::mismatch, fmt::format("{}: is not there any more as it came", base::printable(path)));
+}
+
+Result<void> ParcelWriter::resume_file(std::string_view path, std::uint64_t size, std::uint64_t offset) {
+  State& s = *state_;
+  if (offset > size) return fail(Errc::malformed, fmt::format("{}: goes on behind its end", base::printable(path)));
+  TRY(expect_next(path, size));
+  s.file = TRY(FileWriter::resume(s.part / path, offset));
+  s.expected = size - offset;
+  return {};
+}
+
+Result<void> ParcelWriter::sync() {
+  if (!state_->file) return {};
+  TRY(state_->file->sync());
+  return sync_folder((state_->part / state_->path).parent_path());
 }
 
 Result<void> ParcelWriter::write(ByteView bytes) {
@@ -198,14 +251,13 @@ Result<void> ParcelWriter::write(ByteView bytes) {
   return s.file->write(bytes);
 }
 
-Result<void> ParcelWriter::end_file() {
+Result<crypto::Digest> ParcelWriter::end_file() {
   State& s = *state_;
   if (!s.file) return fail(Errc::malformed, "the end of a file, but no file has begun");
   if (s.expected != 0) return fail(Errc::malformed, fmt::format("{}: {} announced bytes are missing", s.path, s.expected));
   FileWriter writer = std::move(*s.file);
   s.file.reset();
-  TRY(writer.commit());
-  return {};
+  return writer.commit();
 }
 
 Result<void> ParcelWriter::add(std::string_view path, const base::ByteSource& source, Progress& so_far,
@@ -217,7 +269,8 @@ Result<void> ParcelWriter::add(std::string_view path, const base::ByteSource& so
     so_far.done += piece.size();
     return progress ? progress(so_far) : Result<void>();
   }));
-  return end_file();
+  TRY(end_file());
+  return {};
 }
 
 Result<void> ParcelWriter::commit(IfThere if_there) {
@@ -263,26 +316,6 @@ Result<bool> holds_same_parcel(const ParcelReader& parcel, const fs::path& paren
   const Bytes ours = TRY(parcel.document());
   const Bytes theirs = TRY(there->document());
   return ours == theirs;
-}
-
-Result<void> remove_unfinished(const fs::path& parent) {
-  const Result<Folder> folder = Folder::open(parent);
-  if (!folder) {
-    if (folder.error().code() == Errc::not_found) return {};
-    return tl::unexpected<base::Error>(folder.error());
-  }
-  const auto is_part = [](std::string_view name) {
-    return name.ends_with(".part") && wire::is_request_id(name.substr(0, name.size() - 5));
-  };
-  const std::vector<std::string> parts = TRY(folder->names(limits::kRequestsOnAStick, is_part));
-  for (const std::string& name : parts) {
-    const Result<int> lock = take_part_folder(parent / name);
-    if (!lock) continue;   // somebody is at it
-    std::error_code stays;   // empty, at least
-    fs::remove(parent / name, stays);
-    ::close(*lock);
-  }
-  return {};
 }
 
 Result<void> expect_room_in_inbox(const fs::path& inbox) {

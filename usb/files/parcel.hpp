@@ -9,7 +9,8 @@
 // makes two names that differ only in case, and the ".part" name of a file that is being written, impossible to confuse.
 // Errors: Errc::refused (a path or a kind of file that is not allowed), Errc::too_large, Errc::no_space, Errc::io,
 // Errc::malformed (order, or more or fewer bytes than were announced), Errc::unavailable (being received elsewhere).
-// Everything else lying in a parcel's folder (Thumbs.db and the like) is left where it is.
+// Everything else lying in a parcel's folder (Thumbs.db and the like) is left where it is. In the outbox that is
+// kOwnerName: the key id of the submitter whose request was answered, in 64 hex digits, written by coldseald.
 #pragma once
 
 #include <cstdint>
@@ -26,6 +27,8 @@
 #include "usb/files/safe_write.hpp"
 
 namespace usb {
+
+inline constexpr std::string_view kOwnerName = "owner";
 
 enum class ParcelKind : std::uint8_t { request, response };
 
@@ -71,14 +74,26 @@ class ParcelReader {
   std::uint64_t bytes_ = 0;
 };
 
-class ParcelWriter {  // one parcel being received; nothing is left of it unless commit() succeeded
+class ParcelWriter {  // one parcel being received; nothing is left of it unless commit() succeeded, or it is to be kept
  public:
-  // Starts <parent>/<id>.part; what a crash left there is removed. parent is made when it is not there.
-  static base::Result<ParcelWriter> begin(const std::filesystem::path& parent, std::string id, ParcelKind kind);
+  enum class Unfinished : std::uint8_t { removed, kept };
+  // Starts <parent>/<id>.part. Removed: what a crash left there goes, and so does what is not committed. Kept: both stay,
+  // for PartialParcel. parent is made when it is not there.
+  static base::Result<ParcelWriter> begin(const std::filesystem::path& parent, std::string id, ParcelKind kind,
+                                          Unfinished unfinished = Unfinished::removed);
+  // For PartialParcel: the folder; to forget what is in it; to count a file that is in it already, whole; to go on with
+  // one whose first `offset` bytes are; to make what was written survive a power cut.
+  const std::filesystem::path& folder() const;
+  base::Result<void> forget();
+  base::Result<void> count_file(std::string_view path, std::uint64_t size);
+  base::Result<void> resume_file(std::string_view path, std::uint64_t size, std::uint64_t offset);
+  base::Result<void> sync();
+  void remove_unfinished();   // nothing is to be kept after all
+  bool is_whole() const;      // the document has come, and no file is open
   // Next file, by its path in the parcel; size is what the sender says it will be and allocates nothing.
   base::Result<void> begin_file(std::string_view path, std::uint64_t size);
   base::Result<void> write(base::ByteView bytes);
-  base::Result<void> end_file();   // fsynced and read back
+  base::Result<crypto::Digest> end_file();   // fsynced and read back; its SHA-256
   // One whole file; so_far.done grows by its size.
   base::Result<void> add(std::string_view path, const base::ByteSource& source, Progress& so_far,
                          const OnProgress& progress);
@@ -91,6 +106,7 @@ class ParcelWriter {  // one parcel being received; nothing is left of it unless
 
  private:
   struct State;
+  base::Result<void> expect_next(std::string_view path, std::uint64_t size);
   explicit ParcelWriter(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };
@@ -105,8 +121,6 @@ base::Result<bool> holds_same_parcel(const ParcelReader& parcel, const std::file
 // Errc::no_space when the file system of `folder` has less room than that; says both numbers.
 base::Result<void> expect_space(const std::filesystem::path& folder, std::uint64_t needed);
 
-// Removes what a crash left of parcels that were being received below parent. Those under way elsewhere stay.
-base::Result<void> remove_unfinished(const std::filesystem::path& parent);
 
 // Errc::unavailable when limits::kRequestsWaiting requests lie there untaken.
 base::Result<void> expect_room_in_inbox(const std::filesystem::path& inbox);

@@ -6,6 +6,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
@@ -28,6 +29,7 @@ namespace fs = std::filesystem;
 
 // Dirty pages are handed to the medium in steps, so that a slow stick shows its errors early and the last fsync is short.
 constexpr std::uint64_t kFlushEvery = 64ULL << 20;
+constexpr std::size_t kResumePiece = 64U << 10;
 
 std::string shown(const fs::path& path) { return base::printable(path.string()); }
 
@@ -84,6 +86,32 @@ Result<FileWriter> FileWriter::create(const fs::path& file) {
   return writer;
 }
 
+Result<FileWriter> FileWriter::resume(const fs::path& file, std::uint64_t offset) {
+  FileWriter writer;
+  writer.file_ = file;
+  writer.part_ = with_suffix(file, ".part");
+  const int descriptor = ::open(writer.part_.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+  if (descriptor < 0) return fail_errno(errno, writer.part_, "opening what came of it");
+  struct stat status {};
+  const bool has_them = ::fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode) && status.st_size >= 0 &&
+                        static_cast<std::uint64_t>(status.st_size) >= offset;
+  if (!has_them || ::ftruncate(descriptor, static_cast<off_t>(offset)) != 0) {
+    ::close(descriptor);
+    return fail(Errc::io, fmt::format("{}: its first {} bytes are not there", shown(writer.part_), offset));
+  }
+  writer.descriptor_ = descriptor;   // from here on it is removed when something fails
+  Bytes piece(kResumePiece);
+  while (writer.written_ < offset) {
+    const std::size_t wanted = static_cast<std::size_t>(std::min<std::uint64_t>(piece.size(), offset - writer.written_));
+    const ssize_t count = ::read(descriptor, piece.data(), wanted);
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return fail_errno(count < 0 ? errno : EIO, writer.part_, "reading what came of it");
+    writer.hasher_.update(ByteView(piece).first(static_cast<std::size_t>(count)));
+    writer.written_ += static_cast<std::uint64_t>(count);
+  }
+  return writer;
+}
+
 FileWriter::FileWriter(FileWriter&& other) noexcept
     : file_(std::move(other.file_)),
       part_(std::move(other.part_)),
@@ -100,6 +128,19 @@ FileWriter& FileWriter::operator=(FileWriter&& other) noexcept {
   std::swap(flushed_, other.flushed_);
   std::swap(hasher_, other.hasher_);
   return *this;
+}
+
+Result<void> FileWriter::sync() {
+  if (fdatasync(descriptor_) != 0) {
+    if (errno == ENOSPC || errno == EDQUOT) return fail_full(file_, written_ - flushed_);
+    return fail_errno(errno, file_, "writing to the medium");
+  }
+  flushed_ = written_;
+  return {};
+}
+
+void FileWriter::keep() {
+  if (descriptor_ >= 0) ::close(std::exchange(descriptor_, -1));
 }
 
 FileWriter::~FileWriter() {

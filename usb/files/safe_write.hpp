@@ -17,6 +17,9 @@ class FileWriter final : public base::ByteSink {  // one file being written; rem
  public:
   // Creates `file` + ".part" (O_EXCL after removing a left-over one). The folder must exist.
   static base::Result<FileWriter> create(const std::filesystem::path& file);
+  // Goes on with the first `offset` bytes of a ".part" that keep() or a crash left, which must have them; they are read
+  // again. What lies behind them is cut off.
+  static base::Result<FileWriter> resume(const std::filesystem::path& file, std::uint64_t offset);
   FileWriter(FileWriter&&) noexcept;
   FileWriter& operator=(FileWriter&&) noexcept;
   ~FileWriter() override;
@@ -24,6 +27,9 @@ class FileWriter final : public base::ByteSink {  // one file being written; rem
   // fsync, re-read from the medium (page cache dropped) and compare with what was written, rename to the final
   // name, fsync the folder. Returns the SHA-256 of the file.
   base::Result<crypto::Digest> commit();
+  base::Result<void> sync();   // what was written so far survives a power cut, under the name with ".part"
+  void keep();                 // ends, and leaves the ".part" for resume()
+  std::uint64_t written() const { return written_; }
 
  private:
   FileWriter() = default;

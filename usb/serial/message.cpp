@@ -34,11 +34,18 @@ enum class Kind : std::uint8_t {
   refused = 8,
   abort = 9,
   list_responses = 10,
-  response_ids = 11,
+  responses = 11,
   get_response = 12,
+  go_on = 13,
+  packed_data = 14,
+  ask_challenge = 15,
+  challenge = 16,
+  proof = 17,
 };
 
 constexpr std::size_t kIdBytes = 32;
+constexpr std::size_t kCheckpoints = 2;
+constexpr std::size_t kParcelPathBytes = base::limits::kPathBytes + wire::kFilesFolder.size() + 1;
 
 // Ids travel as 32 bytes; only valid ones are ever sent.
 void put_id(ByteWriter& writer, const std::string& id) {
@@ -91,16 +98,34 @@ struct Encoder {
     put_id(writer, offer.id);
     writer.u64le(offer.bytes).put(offer.document.bytes());
   }
-  void operator()(const Ready&) const { put_kind(writer, Kind::ready); }
+  void operator()(const Ready& ready) const {
+    const usb::Standing& standing = ready.standing;
+    put_kind(writer, Kind::ready);
+    writer.u32le(standing.files).put(standing.list.bytes()).u64le(standing.bytes);
+    writer.u64le(standing.size).put_counted(base::as_bytes(standing.path));
+    writer.u8(static_cast<std::uint8_t>(standing.checkpoints.size()));
+    for (const usb::Checkpoint& point : standing.checkpoints) writer.u64le(point.size).put(point.sha256.bytes());
+  }
+  void operator()(const GoOn& go_on) const {
+    put_kind(writer, Kind::go_on);
+    writer.u8(go_on.keep ? 1 : 0);
+  }
   void operator()(const FileBegin& file) const {
     put_kind(writer, Kind::file_begin);
-    writer.u64le(file.size).put_counted(base::as_bytes(file.path));
+    writer.u64le(file.size).u64le(file.offset).put_counted(base::as_bytes(file.path));
   }
   void operator()(const FileData& data) const {
     put_kind(writer, Kind::file_data);
     writer.put(data.bytes);
   }
-  void operator()(const FileEnd&) const { put_kind(writer, Kind::file_end); }
+  void operator()(const PackedData& data) const {
+    put_kind(writer, Kind::packed_data);
+    writer.u32le(data.size).put(data.frame);
+  }
+  void operator()(const FileEnd& end) const {
+    put_kind(writer, Kind::file_end);
+    writer.put(end.sha256.bytes());
+  }
   void operator()(const Commit&) const { put_kind(writer, Kind::commit); }
   void operator()(const Accepted& accepted) const {
     put_kind(writer, Kind::accepted);
@@ -109,11 +134,23 @@ struct Encoder {
   void operator()(const Refused& no) const { put_no(writer, Kind::refused, no.code, no.reason); }
   void operator()(const Abort& no) const { put_no(writer, Kind::abort, no.code, no.reason); }
   void operator()(const ListResponses&) const { put_kind(writer, Kind::list_responses); }
-  void operator()(const ResponseIds& list) const {
-    base::require(list.ids.size() <= kIdsInAMessage, "a list of ids fits its message");
-    put_kind(writer, Kind::response_ids);
-    writer.u8(list.more ? 1 : 0).u8(static_cast<std::uint8_t>(list.ids.size()));
-    for (const std::string& id : list.ids) put_id(writer, id);
+  void operator()(const Responses& list) const {
+    base::require(list.responses.size() <= kResponsesInAMessage, "a list of responses fits its message");
+    put_kind(writer, Kind::responses);
+    writer.u8(list.more ? 1 : 0).u8(static_cast<std::uint8_t>(list.responses.size()));
+    for (const Response& one : list.responses) {
+      put_id(writer, one.id);
+      writer.u64le(one.bytes);
+    }
+  }
+  void operator()(const AskChallenge&) const { put_kind(writer, Kind::ask_challenge); }
+  void operator()(const Challenge& challenge) const {
+    put_kind(writer, Kind::challenge);
+    writer.put(challenge.random);
+  }
+  void operator()(const Proof& proof) const {
+    put_kind(writer, Kind::proof);
+    writer.put_counted(proof.public_key).put_counted(proof.signature);
   }
   void operator()(const GetResponse& get) const {
     put_kind(writer, Kind::get_response);
@@ -121,20 +158,65 @@ struct Encoder {
   }
 };
 
+Result<crypto::Digest> take_sha256(ByteReader& reader) {
+  const ByteView digest = TRY(reader.take(kIdBytes));
+  return crypto::Digest::from_bytes(crypto::DigestAlgorithm::sha256, digest);
+}
+
 Result<Words> take_offer(ByteReader& reader) {
   const bool response = TRY(take_flag(reader));
   std::string id = TRY(take_id(reader));
   const std::uint64_t bytes = TRY(reader.u64le());
-  const ByteView digest = TRY(reader.take(kIdBytes));
-  const crypto::Digest document = TRY(crypto::Digest::from_bytes(crypto::DigestAlgorithm::sha256, digest));
+  const crypto::Digest document = TRY(take_sha256(reader));
   return Offer{response ? usb::ParcelKind::response : usb::ParcelKind::request, std::move(id), bytes, document};
+}
+
+Result<Words> take_ready(ByteReader& reader) {
+  Ready ready;
+  usb::Standing& standing = ready.standing;
+  standing.files = TRY(reader.u32le());
+  standing.list = TRY(take_sha256(reader));
+  standing.bytes = TRY(reader.u64le());
+  standing.size = TRY(reader.u64le());
+  standing.path = TRY(take_text(reader, kParcelPathBytes));
+  const std::uint8_t count = TRY(reader.u8());
+  if (count > kCheckpoints) return fail(Errc::malformed, fmt::format("{} checkpoints, at most {}", count, kCheckpoints));
+  for (std::uint8_t i = 0; i < count; ++i) {
+    const std::uint64_t size = TRY(reader.u64le());
+    const crypto::Digest sha256 = TRY(take_sha256(reader));
+    standing.checkpoints.push_back({size, sha256});
+  }
+  return ready;
 }
 
 Result<Words> take_file_begin(ByteReader& reader) {
   FileBegin file;
   file.size = TRY(reader.u64le());
-  file.path = TRY(take_text(reader, base::limits::kPathBytes + wire::kFilesFolder.size() + 1));
+  file.offset = TRY(reader.u64le());
+  file.path = TRY(take_text(reader, kParcelPathBytes));
   return file;
+}
+
+Result<Words> take_packed(ByteReader& reader) {
+  PackedData data;
+  data.size = TRY(reader.u32le());
+  if (data.size > kBlockBytes) return fail(Errc::too_large, fmt::format("a block of {} bytes, at most {}", data.size, kBlockBytes));
+  const ByteView frame = TRY(reader.take(reader.remaining()));
+  data.frame = base::to_bytes(frame);
+  return data;
+}
+
+Result<Words> take_challenge(ByteReader& reader) {
+  Challenge challenge;
+  const ByteView random = TRY(reader.take(challenge.random.size()));
+  std::copy(random.begin(), random.end(), challenge.random.begin());
+  return challenge;
+}
+
+Result<Words> take_proof(ByteReader& reader) {
+  const ByteView public_key = TRY(reader.take_counted(kProofBytes));
+  const ByteView signature = TRY(reader.take_counted(kProofBytes));
+  return Proof{base::to_bytes(public_key), base::to_bytes(signature)};
 }
 
 template <class No>
@@ -145,14 +227,15 @@ Result<Words> take_no(ByteReader& reader) {
   return no;
 }
 
-Result<Words> take_ids(ByteReader& reader) {
-  ResponseIds list;
+Result<Words> take_responses(ByteReader& reader) {
+  Responses list;
   list.more = TRY(take_flag(reader));
   const std::uint8_t count = TRY(reader.u8());
-  if (count > kIdsInAMessage) return fail(Errc::too_large, fmt::format("{} ids, at most {}", count, kIdsInAMessage));
+  if (count > kResponsesInAMessage) return fail(Errc::too_large, fmt::format("{} responses, at most {}", count, kResponsesInAMessage));
   for (std::uint8_t i = 0; i < count; ++i) {
     std::string id = TRY(take_id(reader));
-    list.ids.push_back(std::move(id));
+    const std::uint64_t bytes = TRY(reader.u64le());
+    list.responses.push_back({std::move(id), bytes});
   }
   return list;
 }
@@ -161,13 +244,24 @@ Result<Words> take_words(ByteReader& reader) {
   const std::uint8_t kind = TRY(reader.u8());
   switch (static_cast<Kind>(kind)) {
     case Kind::offer: return take_offer(reader);
-    case Kind::ready: return Ready{};
+    case Kind::ready: return take_ready(reader);
     case Kind::file_begin: return take_file_begin(reader);
+    case Kind::go_on: {
+      const bool keep = TRY(take_flag(reader));
+      return GoOn{keep};
+    }
+    case Kind::packed_data: return take_packed(reader);
+    case Kind::ask_challenge: return AskChallenge{};
+    case Kind::challenge: return take_challenge(reader);
+    case Kind::proof: return take_proof(reader);
     case Kind::file_data: {
       const ByteView bytes = TRY(reader.take(reader.remaining()));
       return FileData{base::to_bytes(bytes)};
     }
-    case Kind::file_end: return FileEnd{};
+    case Kind::file_end: {
+      const crypto::Digest sha256 = TRY(take_sha256(reader));
+      return FileEnd{sha256};
+    }
     case Kind::commit: return Commit{};
     case Kind::accepted: {
       const bool was_there = TRY(take_flag(reader));
@@ -176,7 +270,7 @@ Result<Words> take_words(ByteReader& reader) {
     case Kind::refused: return take_no<Refused>(reader);
     case Kind::abort: return take_no<Abort>(reader);
     case Kind::list_responses: return ListResponses{};
-    case Kind::response_ids: return take_ids(reader);
+    case Kind::responses: return take_responses(reader);
     case Kind::get_response: {
       std::string id = TRY(take_id(reader));
       return GetResponse{std::move(id)};
@@ -186,6 +280,12 @@ Result<Words> take_words(ByteReader& reader) {
 }
 
 }  // namespace
+
+crypto::Digest proof_digest(const Challenge& challenge) {
+  ByteWriter text;
+  text.put(base::as_bytes("coldseal serial link: proof of a submitter's key")).u8(0).put(challenge.random);
+  return crypto::sha256(text.bytes());
+}
 
 Bytes encode_words(const Words& words) {
   ByteWriter writer;

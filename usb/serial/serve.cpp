@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <optional>
 #include <system_error>
@@ -5,9 +7,11 @@
 
 #include "crypto/base/limits.hpp"
 #include "crypto/base/text.hpp"
+#include "crypto/verify_signature.hpp"
 #include "usb/serial/incoming.hpp"
 #include "usb/serial/message.hpp"
 #include "usb/serial/transfer.hpp"
+#include "usb/serial/words.hpp"
 #include "usb/wire/request.hpp"
 
 namespace serial {
@@ -19,10 +23,12 @@ using base::fail;
 using base::Result;
 namespace fs = std::filesystem;
 
+constexpr std::size_t kOwnerBytes = 64;
+
 class Server {
  public:
-  Server(Channel& channel, const Boxes& boxes, const std::function<void(const Served&)>& on_event)
-      : channel_(channel), boxes_(boxes), on_event_(on_event) {}
+  Server(Channel& channel, const Boxes& boxes, const FillRandom& random, const std::function<void(const Served&)>& on_event)
+      : channel_(channel), boxes_(boxes), random_(random), on_event_(on_event) {}
 
   // Returns only errors of the channel: what the host does wrong is answered.
   Result<void> serve() {
@@ -44,13 +50,14 @@ class Server {
   }
 
  private:
-  Result<void> say(const Words& words) { return channel_.send(encode_words(words)); }
+  Result<void> say(const Words& words) { return serial::say(channel_, words); }
 
   void tell(Served::What what, const std::string& id, std::string reason = {}) { on_event_({what, id, std::move(reason)}); }
 
   // Forgets the parcel that was coming, if any.
   Result<void> refuse(const base::Error& why) {
     const std::string id = incoming_ ? incoming_->id() : std::string();
+    if (incoming_) incoming_->give_up(why.code());
     incoming_.reset();
     tell(Served::What::refused, id, why.text());
     return say(Refused{why.code(), why.text()});
@@ -60,9 +67,11 @@ class Server {
     if (const auto* offer = std::get_if<Offer>(&words)) return take_offer(*offer);
     if (std::holds_alternative<ListResponses>(words)) return answer_list();
     if (const auto* get = std::get_if<GetResponse>(&words)) return answer_get(*get);
+    if (std::holds_alternative<AskChallenge>(words)) return give_challenge();
+    if (const auto* proof = std::get_if<Proof>(&words)) return take_proof(*proof);
     // Of a parcel that was refused meanwhile, on its way when we said so; or an answer to nothing: not a word back.
     if (!incoming_) return {};
-    const Result<bool> complete = incoming_->take(words);
+    const Result<bool> complete = incoming_->take(words, std::chrono::steady_clock::now());
     if (!complete) return refuse(complete.error());
     if (!*complete) return {};
     const std::string id = incoming_->id();
@@ -85,34 +94,77 @@ class Server {
       tell(Served::What::was_there, offer.id);
       return say(Accepted{true});
     }
+    // What hosts left unfinished may not fill the disk.
+    (void)usb::prune_unfinished(boxes_.inbox, base::limits::kUnfinishedParcels, 0);
     if (const Result<void> room = usb::expect_room_in_inbox(boxes_.inbox); !room) return refuse(room.error());
     Result<Incoming> incoming = Incoming::begin(offer, boxes_.inbox, usb::IfThere::refuse);
     if (!incoming) return refuse(incoming.error());
     incoming_ = std::move(*incoming);
-    return say(Ready{});
+    const usb::Standing& standing = incoming_->standing();
+    if (standing.bytes > 0) tell(Served::What::went_on, offer.id, fmt::format("{} of {} bytes", standing.bytes, offer.bytes));
+    return say(Ready{standing});
+  }
+
+  // ---- who the host is, and what is its ----------------------------------------------------------------------------
+
+  Result<void> give_challenge() {
+    challenge_.emplace();
+    random_(challenge_->random);
+    return say(*challenge_);
+  }
+
+  // Each challenge is good for one proof.
+  Result<void> take_proof(const Proof& proof) {
+    proven_.clear();
+    const std::optional<Challenge> challenge = std::exchange(challenge_, std::nullopt);
+    if (!challenge) return refuse(base::Error(Errc::refused, "a proof without a challenge"));
+    const Result<crypto::PublicKey> key = crypto::PublicKey::parse(proof.public_key);
+    if (!key) return refuse(key.error().within("the submitter's key"));
+    if (!key->verify(proof_digest(*challenge), proof.signature))
+      return refuse(base::Error(Errc::refused, "the proof was not made with the submitter's key"));
+    proven_ = key->keyid();
+    tell(Served::What::proven, proven_);
+    return say(Accepted{false});
+  }
+
+  // The key id that coldseald wrote beside the response, having verified the request; empty when it could not.
+  static std::string owner_of(const usb::Folder& outbox, const std::string& id) {
+    const Result<usb::Folder> folder = outbox.folder(id);
+    if (!folder) return {};
+    const Result<Bytes> owner = folder->read(usb::kOwnerName, kOwnerBytes);
+    return owner ? std::string(base::as_text(*owner)) : std::string();
   }
 
   Result<void> answer_list() {
-    std::vector<std::string> ids;
+    if (proven_.empty()) return refuse(base::Error(Errc::refused, "responses are listed only to a submitter who has proven a key"));
+    std::vector<Response> responses;
     if (const Result<usb::Folder> outbox = usb::Folder::open(boxes_.outbox))
-      if (Result<std::vector<std::string>> found = outbox->names(base::limits::kRequestsOnAStick, wire::is_request_id))
-        ids = std::move(*found);
+      if (const Result<std::vector<std::string>> found = outbox->names(base::limits::kRequestsOnAStick, wire::is_request_id))
+        for (const std::string& id : *found) {
+          if (owner_of(*outbox, id) != proven_) continue;
+          const Result<usb::ParcelReader> parcel = usb::ParcelReader::open(*outbox, id, usb::ParcelKind::response);
+          if (parcel) responses.push_back({id, parcel->bytes()});
+        }
     std::size_t at = 0;
     do {
-      const std::size_t count = std::min(kIdsInAMessage, ids.size() - at);
-      const auto first = ids.begin() + static_cast<std::ptrdiff_t>(at);
+      const std::size_t count = std::min(kResponsesInAMessage, responses.size() - at);
+      const auto first = responses.begin() + static_cast<std::ptrdiff_t>(at);
       at += count;
-      TRY(say(ResponseIds{{first, first + static_cast<std::ptrdiff_t>(count)}, at < ids.size()}));
-    } while (at < ids.size());
+      TRY(say(Responses{{first, first + static_cast<std::ptrdiff_t>(count)}, at < responses.size()}));
+    } while (at < responses.size());
     return {};
   }
 
   Result<void> answer_get(const GetResponse& get) {
     incoming_.reset();
+    if (proven_.empty()) return refuse(base::Error(Errc::refused, "responses are given only to a submitter who has proven a key"));
     const Result<usb::Folder> outbox = usb::Folder::open(boxes_.outbox);
     if (!outbox) return say(Refused{outbox.error().code(), "no response yet"});
     const Result<usb::ParcelReader> parcel = usb::ParcelReader::open(*outbox, get.id, usb::ParcelKind::response);
-    if (!parcel && parcel.error().code() == Errc::not_found) return say(Refused{Errc::not_found, "no response yet"});
+    const std::string owner = owner_of(*outbox, get.id);
+    // Of somebody else's not even that it is there is told.
+    const bool not_there = !parcel && parcel.error().code() == Errc::not_found;
+    if (not_there || (!owner.empty() && owner != proven_)) return say(Refused{Errc::not_found, "no response yet"});
     if (!parcel) return refuse(parcel.error());
     const Result<Sent> sent = send_parcel(channel_, *parcel);
     if (sent) {
@@ -126,14 +178,17 @@ class Server {
 
   Channel& channel_;
   const Boxes& boxes_;
+  const FillRandom& random_;
   const std::function<void(const Served&)>& on_event_;
   std::optional<Incoming> incoming_;
+  std::optional<Challenge> challenge_;
+  std::string proven_;   // key id of the submitter at the other end
 };
 
 }  // namespace
 
-base::Error serve(Channel& channel, const Boxes& boxes, const std::function<void(const Served&)>& on_event) {
-  const Result<void> ended = Server(channel, boxes, on_event).serve();
+base::Error serve(Channel& channel, const Boxes& boxes, const FillRandom& random, const std::function<void(const Served&)>& on_event) {
+  const Result<void> ended = Server(channel, boxes, random, on_event).serve();
   base::require(!ended, "serving ends with a reason");
   return ended.error();
 }

@@ -1,4 +1,5 @@
 #include "usb/mass_storage/stick.hpp"
+#include "usb/files/partial_parcel.hpp"
 
 #include <gtest/gtest.h>
 #include <sys/mount.h>
@@ -233,7 +234,7 @@ TEST(Parcel, LeftUnfinishedByACrashIsRemovedButNotOneUnderWay) {
   tests::make_request(gap.inbox, tests::some_id('c'), {});
   auto under_way = usb::ParcelWriter::begin(gap.inbox, kId, usb::ParcelKind::request);
   ASSERT_TRUE(under_way);
-  ASSERT_TRUE(usb::remove_unfinished(gap.inbox));
+  ASSERT_TRUE(usb::prune_unfinished(gap.inbox, 8, 0));
   EXPECT_FALSE(fs::exists(gap.inbox / (tests::some_id('b') + ".part")));
   EXPECT_TRUE(fs::exists(gap.inbox / tests::some_id('c')));
   EXPECT_TRUE(fs::exists(gap.inbox / (kId + ".part")));

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <random>
 
 #include "tests/support/parcels.hpp"
 
@@ -32,9 +33,9 @@ TEST(Crc32c, GivesTheCheckValueOfItsDefinition) {
 
 TEST(Frame, HasTheBytesOfTheDocument) {
   // delimiter | COBS: 3 bytes follow, then a zero ... | delimiter
-  const Bytes line = encode_frame({FrameType::ack, 0x11223344, 5, {}});
-  const Bytes start = {0x00, 0x03, 0x01, 0x04, 0x01,   // version 1, type 4 (ack), length 0: the first of its two zeros
-                       0x06, 0x44, 0x33, 0x22, 0x11, 0x05, 0x01, 0x01};   // second zero; link; sequence 5, its zeros
+  const Bytes line = encode_frame({FrameType::ping, 0x11223344, 5, {}});
+  const Bytes start = {0x00, 0x07, 0x25, 0x44, 0x33, 0x22, 0x11, 0x05,   // version 2, type 5 (ping); link; number 5
+                       0x01, 0x01};                                      // and its zeros
   ASSERT_GE(line.size(), start.size());
   EXPECT_EQ(Bytes(line.begin(), line.begin() + static_cast<std::ptrdiff_t>(start.size())), start);
   EXPECT_EQ(line.back(), 0x00);
@@ -69,13 +70,46 @@ TEST(FrameDecoder, GivesTheSameFramesHoweverTheBytesArrive) {
   for (const std::size_t step : {1U, 2U, 4U, 7U}) EXPECT_EQ(decoded(line, step), all) << step;
 }
 
-TEST(FrameDecoder, DropsAFrameWithAnyOneBitChanged) {
-  const Frame frame = some_frame(40, 5);
+TEST(FrameDecoder, RepairsAFrameWithAnyOneBitChanged) {
+  const Frame frame = some_frame(300, 5);   // more than one run of COBS
   const Bytes line = encode_frame(frame);
   for (std::size_t bit = 8; bit < (line.size() - 1) * 8; ++bit) {   // all but the delimiters
     Bytes damaged = line;
     damaged[bit / 8] = static_cast<std::uint8_t>(damaged[bit / 8] ^ (1U << (bit % 8)));
-    EXPECT_TRUE(decoded(damaged, damaged.size()).empty()) << "bit " << bit;
+    if (damaged[bit / 8] == 0) continue;   // a delimiter in the middle: two halves, and nothing to be done
+    const std::vector<Frame> frames = decoded(damaged, damaged.size());
+    ASSERT_EQ(frames.size(), 1U) << "bit " << bit;
+    EXPECT_EQ(frames[0], frame) << "bit " << bit;
+  }
+}
+
+TEST(FrameDecoder, RepairsAFrameWithAnyOneByteMissing) {
+  const Frame frame = some_frame(300, 5);
+  const Bytes line = encode_frame(frame);
+  for (std::size_t at = 1; at + 6 < line.size(); ++at) {   // all but the delimiters and the repair check
+    Bytes damaged = line;
+    damaged.erase(damaged.begin() + static_cast<std::ptrdiff_t>(at));
+    FrameDecoder decoder;
+    std::vector<Frame> frames;
+    decoder.feed(damaged, frames);
+    ASSERT_EQ(frames.size(), 1U) << at;
+    EXPECT_EQ(frames[0], frame) << at;
+    EXPECT_EQ(decoder.repaired(), 1U);
+  }
+}
+
+TEST(FrameDecoder, NeverTakesAFrameWithMoreErrorsForAnotherOne) {
+  const Frame frame = some_frame(1000, 5);
+  const Bytes line = encode_frame(frame);
+  std::mt19937 random(3);
+  for (int i = 0; i < 2000; ++i) {
+    Bytes damaged = line;
+    for (std::size_t errors = 2 + random() % 4; errors > 0; --errors) {
+      const std::size_t at = 1 + random() % (damaged.size() - 2);
+      if (random() % 2 == 0) damaged.erase(damaged.begin() + static_cast<std::ptrdiff_t>(at));
+      else damaged[at] = static_cast<std::uint8_t>(1 + random() % 255);
+    }
+    for (const Frame& one : decoded(damaged, damaged.size())) ASSERT_EQ(one, frame) << i;
   }
 }
 
@@ -93,26 +127,29 @@ TEST(FrameDecoder, FindsTheNextFrameAfterOneWithoutAnEnd) {
 }
 
 // A frame without a zero in it, stuffed by hand, with a right check.
-Bytes line_with(std::uint8_t version, std::uint8_t type) {
-  Bytes frame = {version, type, 0x01, 0x01};     // length 0x0101
-  frame.insert(frame.end(), 8, 0x01);            // link and sequence
+Bytes line_with(std::uint8_t first) {
+  Bytes frame = {first};
+  frame.insert(frame.end(), 8, 0x01);            // link and number
   frame.insert(frame.end(), 0x0101, 0x55);       // payload
-  const std::uint32_t check = crc32c(frame);
+  std::uint32_t check = 0;
+  do {
+    frame.back() = static_cast<std::uint8_t>(frame.back() + 1);
+    check = crc32c(frame);
+  } while ((check & 0xFF) == 0 || (check >> 8 & 0xFF) == 0 || (check >> 16 & 0xFF) == 0 || check >> 24 == 0);
   for (int shift = 0; shift < 32; shift += 8) frame.push_back(static_cast<std::uint8_t>(check >> shift));
-  EXPECT_EQ(std::count(frame.begin(), frame.end(), 0), 0) << "choose another payload: the check has a zero";
   Bytes line = {0x00, 0xFF};                     // 254 bytes that are not zero
   line.insert(line.end(), frame.begin(), frame.begin() + 254);
   line.push_back(static_cast<std::uint8_t>(frame.size() - 254 + 1));   // and the rest
   line.insert(line.end(), frame.begin() + 254, frame.end());
+  line.insert(line.end(), {0x81, 0x82, 0x83, 0x84, 0x80});             // a repair check that is not looked at when all is well
   line.push_back(0x00);
   return line;
 }
 
 TEST(FrameDecoder, DropsAnotherFramingVersionAndUnknownTypes) {
-  EXPECT_EQ(decoded(line_with(1, 3), 1000).size(), 1U);
-  EXPECT_TRUE(decoded(line_with(2, 3), 1000).empty());
-  EXPECT_TRUE(decoded(line_with(1, 6), 1000).empty());
-  EXPECT_TRUE(decoded(line_with(1, 255), 1000).empty());
+  EXPECT_EQ(decoded(line_with(0x23), 1000).size(), 1U);
+  for (const int first : {0x13, 0x33, 0x03, 0x20, 0x27, 0x2F, 0xFF})
+    EXPECT_TRUE(decoded(line_with(static_cast<std::uint8_t>(first)), 1000).empty()) << first;
 }
 
 }  // namespace

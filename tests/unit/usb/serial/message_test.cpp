@@ -15,17 +15,25 @@ std::vector<Words> one_of_each() {
   const crypto::Digest digest = crypto::sha256(base::as_bytes("document"));
   return {Offer{usb::ParcelKind::response, tests::some_id('a'), 123456789, digest},
           Ready{},
-          FileBegin{"files/a/b.sys", 77},
+          Ready{{3, digest, 12345, "files/a/b.sys", 77, {{50, digest}, {20, digest}}}},
+          GoOn{true},
+          FileBegin{"files/a/b.sys", 77, 50},
           FileData{tests::some_bytes(100, 1)},
-          FileEnd{},
+          PackedData{200, tests::some_bytes(100, 1)},
+          FileEnd{digest},
           Commit{},
           Accepted{true},
           Refused{Errc::no_space, "the disk is full"},
           Abort{Errc::io, "stick pulled"},
           ListResponses{},
-          ResponseIds{{tests::some_id('1'), tests::some_id('2')}, true},
-          GetResponse{tests::some_id('b')}};
+          Responses{{{tests::some_id('1'), 5}, {tests::some_id('2'), 1ULL << 63}}, true},
+          GetResponse{tests::some_id('b')},
+          AskChallenge{},
+          Challenge{{1, 2, 3}},
+          Proof{{1, 2}, {3, 4, 5}}};
 }
+
+bool ends_in_data(const Words& words) { return std::holds_alternative<FileData>(words) || std::holds_alternative<PackedData>(words); }
 
 TEST(Message, OfEveryKindIsReadAsItWasWritten) {
   for (const Words& words : one_of_each()) {
@@ -38,14 +46,14 @@ TEST(Message, OfEveryKindIsReadAsItWasWritten) {
   const auto refused = decode_words(encode_words(Refused{Errc::no_space, "full"}));
   EXPECT_EQ(std::get<Refused>(*refused).code, Errc::no_space);
   EXPECT_EQ(std::get<Refused>(*refused).reason, "full");
-  const auto file = decode_words(encode_words(FileBegin{"files/x", 5}));
+  const auto file = decode_words(encode_words(FileBegin{"files/x", 5, 0}));
   EXPECT_EQ(std::get<FileBegin>(*file).path, "files/x");
   EXPECT_EQ(std::get<FileBegin>(*file).size, 5U);
 }
 
 TEST(Message, CutShortIsRefused) {
   for (const Words& words : one_of_each()) {
-    if (std::holds_alternative<FileData>(words)) continue;   // any bytes are data
+    if (ends_in_data(words)) continue;   // any bytes are data
     const Bytes bytes = encode_words(words);
     for (std::size_t length = 0; length < bytes.size(); ++length)
       EXPECT_FALSE(decode_words(base::ByteView(bytes).first(length))) << "kind " << words.index() << " length " << length;
@@ -54,7 +62,7 @@ TEST(Message, CutShortIsRefused) {
 
 TEST(Message, WithBytesBehindItIsRefused) {
   for (const Words& words : one_of_each()) {
-    if (std::holds_alternative<FileData>(words)) continue;
+    if (ends_in_data(words)) continue;
     Bytes bytes = encode_words(words);
     bytes.push_back(0);
     EXPECT_FALSE(decode_words(bytes)) << "kind " << words.index();
@@ -62,7 +70,7 @@ TEST(Message, WithBytesBehindItIsRefused) {
 }
 
 TEST(Message, OfUnknownKindIsUnsupported) {
-  for (const std::uint8_t kind : Bytes{0, 13, 255}) {
+  for (const std::uint8_t kind : Bytes{0, 18, 255}) {
     const auto words = decode_words(Bytes{kind});
     ASSERT_FALSE(words);
     EXPECT_EQ(words.error().code(), Errc::unsupported);
@@ -70,9 +78,20 @@ TEST(Message, OfUnknownKindIsUnsupported) {
 }
 
 TEST(Message, WithALengthBeyondItsLimitIsRefusedBeforeAllocating) {
-  Bytes bytes = encode_words(FileBegin{"files/x", 5});
-  bytes[9] = bytes[10] = bytes[11] = bytes[12] = 0xFF;   // kind, 8 bytes of size, then the length of the path
+  Bytes bytes = encode_words(FileBegin{"files/x", 5, 0});
+  bytes[17] = bytes[18] = bytes[19] = bytes[20] = 0xFF;   // kind, size, offset, then the length of the path
   EXPECT_FALSE(decode_words(bytes));
+}
+
+TEST(Message, OfAPackedBlockLargerThanAnyIsRefused) {
+  const auto words = decode_words(encode_words(PackedData{kBlockBytes + 1, {1, 2, 3}}));
+  ASSERT_FALSE(words);
+  EXPECT_EQ(words.error().code(), Errc::too_large);
+}
+
+TEST(Message, WithAProofLongerThanAnyKeyIsRefused) {
+  EXPECT_FALSE(decode_words(encode_words(Proof{Bytes(kProofBytes + 1, 1), {}})));
+  EXPECT_FALSE(decode_words(encode_words(Proof{{}, Bytes(kProofBytes + 1, 1)})));
 }
 
 TEST(Message, CutsALongReasonAtACharacter) {

@@ -2,11 +2,15 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
+#include <random>
 #include <thread>
 
+#include "crypto/verify_signature.hpp"
 #include "tests/support/parcels.hpp"
 #include "tests/support/serial_cable.hpp"
+#include "tests/support/software_key.hpp"
 #include "tests/support/temp_dir.hpp"
 #include "usb/serial/message.hpp"
 
@@ -17,6 +21,12 @@ using base::Bytes;
 using base::Errc;
 namespace fs = std::filesystem;
 using namespace std::chrono_literals;
+
+void fill_badly(std::span<std::uint8_t> out) {   // good enough where nobody attacks
+  static std::atomic<unsigned> seed{1};
+  std::mt19937 random(seed++);
+  for (std::uint8_t& byte : out) byte = static_cast<std::uint8_t>(random());
+}
 
 // The appliance's end, on a thread of its own, serving one host after the other.
 class Appliance {
@@ -31,27 +41,55 @@ class Appliance {
     thread_.join();
   }
   const Boxes& boxes() const { return boxes_; }
+  unsigned went_on() const { return went_on_; }
 
  private:
   void run(const fs::path& device) {
     while (!stop_) {
-      auto link = Link::open(device, Role::appliance, 0, [this] { return stop_.load(); });
-      if (!link) return;
-      const auto connected = (*link)->connect(60s);
-      if (connected && *connected) (void)serve(**link, boxes_, [](const Served&) {});
-      if (!connected && connected.error().code() == Errc::io) return;   // the cable was cut
+      auto link = Link::open(device, Role::appliance, 0, {}, [this] { return stop_.load(); });
+      const auto connected = link ? (*link)->connect(60s) : base::Result<bool>(false);
+      if (connected && *connected)
+        (void)serve(**link, boxes_, fill_badly, [this](const Served& served) { went_on_ += served.what == Served::What::went_on ? 1U : 0U; });
+      else std::this_thread::sleep_for(20ms);   // the cable is cut
     }
   }
   Boxes boxes_;
   std::atomic<bool> stop_{false};
+  std::atomic<unsigned> went_on_{0};
   std::thread thread_;
 };
 
 const std::string kId = tests::some_id('a');
 
+Bytes noise(std::size_t count, unsigned seed) {   // that does not shrink
+  std::mt19937 random(seed);
+  Bytes bytes(count);
+  std::generate(bytes.begin(), bytes.end(), [&] { return static_cast<std::uint8_t>(random()); });
+  return bytes;
+}
+
 std::map<std::string, Bytes> five_megabytes() {
-  return {{"driver.sys", tests::some_bytes(5'000'000, 1)}, {"amd64/driver.dll", tests::some_bytes(70'000, 2)},
+  return {{"driver.sys", noise(5'000'000, 1)}, {"amd64/driver.dll", tests::some_bytes(70'000, 2)},
           {"DRIVER.INF", tests::some_bytes(3000, 3)},      {"empty.txt", {}}};
+}
+
+HostLink to(const fs::path& device, Duration patience = 60s) {
+  HostLink link;
+  link.device = device;
+  link.patience = patience;
+  return link;
+}
+
+// As coldseald leaves a response: with the key id of its submitter beside it.
+void make_owned_response(const fs::path& outbox, const std::string& id, const std::map<std::string, Bytes>& files,
+                         const crypto::Signer& owner, const std::string& document = "{a receipt}") {
+  tests::make_response(outbox, id, files, document);
+  tests::write_text(outbox / id / usb::kOwnerName, crypto::PublicKey::parse(owner.public_key_der())->keyid());
+}
+
+std::map<std::string, Bytes> without_owners(std::map<std::string, Bytes> files) {
+  std::erase_if(files, [](const auto& file) { return file.first.ends_with("/owner"); });
+  return files;
 }
 
 TEST(SerialTransfer, CarriesARequestInAndItsResponseBack) {
@@ -61,62 +99,138 @@ TEST(SerialTransfer, CarriesARequestInAndItsResponseBack) {
   tests::make_request(dir / "out", kId, five_megabytes());
 
   const auto began = std::chrono::steady_clock::now();
-  const auto sent = send_requests(cable.host_end(), {dir / "out" / (kId + "/")});
+  const auto sent = send_requests(to(cable.host_end()), {dir / "out" / (kId + "/")});
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
   ASSERT_TRUE(sent) << sent.error().text();
   RecordProperty("megabytes_per_second", std::to_string(5.0 / took.count()));
   EXPECT_FALSE(sent->at(0).was_there);
   EXPECT_EQ(tests::all_files(appliance.boxes().inbox / kId), tests::all_files(dir / "out" / kId));
 
-  const auto again = send_requests(cable.host_end(), {dir / "out" / kId});
+  const auto again = send_requests(to(cable.host_end()), {dir / "out" / kId});
   ASSERT_TRUE(again) << again.error().text();
   EXPECT_TRUE(again->at(0).was_there);
 
-  tests::make_response(appliance.boxes().outbox, kId, five_megabytes());
-  tests::make_response(appliance.boxes().outbox, tests::some_id('b'), {}, "{refused}");
-  const auto collected = collect_responses(cable.host_end(), dir / "in", {});
+  tests::SoftwareKey key = tests::SoftwareKey::generate_p256();
+  make_owned_response(appliance.boxes().outbox, kId, five_megabytes(), key);
+  make_owned_response(appliance.boxes().outbox, tests::some_id('b'), {}, key, "{refused}");
+  const auto waiting = waiting_responses(to(cable.host_end()), key);
+  ASSERT_TRUE(waiting) << waiting.error().text();
+  ASSERT_EQ(waiting->size(), 2U);
+  EXPECT_EQ(waiting->at(0).id, kId);
+  EXPECT_GT(waiting->at(0).bytes, 5'000'000U);
+  const auto collected = collect_responses(to(cable.host_end()), key, dir / "in", {});
   ASSERT_TRUE(collected) << collected.error().text();
   ASSERT_EQ(collected->size(), 2U);
-  EXPECT_EQ(tests::all_files(dir / "in"), tests::all_files(appliance.boxes().outbox));
-  const auto same = collect_responses(cable.host_end(), dir / "in", {kId});
+  EXPECT_EQ(tests::all_files(dir / "in"), without_owners(tests::all_files(appliance.boxes().outbox)));
+  const auto same = collect_responses(to(cable.host_end()), key, dir / "in", {kId});
   ASSERT_TRUE(same) << same.error().text();
   EXPECT_TRUE(same->at(0).was_there);
 }
 
+TEST(SerialTransfer, ASubmitterSeesOnlyItsOwnResponses) {
+  const tests::TempDir dir;
+  tests::SerialCable cable;
+  const Appliance appliance(cable.appliance_end(), dir.path());
+  tests::SoftwareKey key = tests::SoftwareKey::generate_p256();
+  tests::SoftwareKey other = tests::SoftwareKey::generate_p256();
+  make_owned_response(appliance.boxes().outbox, kId, {}, key);
+  tests::make_response(appliance.boxes().outbox, tests::some_id('b'), {}, "{refused at the door: nobody's}");
+
+  const auto none = waiting_responses(to(cable.host_end()), other);
+  ASSERT_TRUE(none) << none.error().text();
+  EXPECT_TRUE(none->empty());
+  const auto stolen = collect_responses(to(cable.host_end()), other, dir / "in", {kId});
+  ASSERT_FALSE(stolen);
+  EXPECT_EQ(stolen.error().code(), Errc::not_found) << stolen.error().text();
+  EXPECT_FALSE(fs::exists(dir / "in" / kId));
+  // What has no owner is for whoever knows its id, which is a digest of the whole request.
+  EXPECT_TRUE(collect_responses(to(cable.host_end()), other, dir / "in", {tests::some_id('b')}));
+  EXPECT_EQ(waiting_responses(to(cable.host_end()), key)->size(), 1U);
+}
+
 TEST(SerialTransfer, SurvivesADamagingCable) {
   const tests::TempDir dir;
-  tests::SerialCable cable({.damage_every = 50'000});
+  tests::SerialCable cable({.damage_every = 10'000});
   const Appliance appliance(cable.appliance_end(), dir.path());
-  tests::make_request(dir / "out", kId, {{"a.sys", tests::some_bytes(600'000, 1)}});
-  const auto sent = send_requests(cable.host_end(), {dir / "out" / kId});
+  tests::make_request(dir / "out", kId, {{"a.sys", noise(600'000, 1)}});
+  const auto sent = send_requests(to(cable.host_end()), {dir / "out" / kId});
   ASSERT_TRUE(sent) << sent.error().text();
   EXPECT_EQ(tests::all_files(appliance.boxes().inbox / kId), tests::all_files(dir / "out" / kId));
 }
 
-TEST(SerialTransfer, CutInTheMiddleLeavesNothingAndWorksTheSecondTime) {
+TEST(SerialTransfer, GoesOnAfterTwentyCutsWithoutSendingMoreThanAWindowAgainEachTime) {
+  const tests::TempDir dir;
+  tests::SerialCable cable;
+  const Appliance appliance(cable.appliance_pattern(), dir.path());
+  tests::make_request(dir / "out", kId, five_megabytes());
+  constexpr unsigned kCuts = 20;
+  unsigned cuts = 0;
+  std::vector<std::string> news;
+  HostLink host = to(cable.host_pattern());
+  host.news = [&](std::string_view what) { news.emplace_back(what); };
+  const auto sent = send_requests(host, {dir / "out" / kId}, [&](const usb::Progress& progress) {
+    if (cuts < kCuts && progress.done > (cuts + 1) * 230'000) {
+      ++cuts;
+      cable.cut();
+      cable.mend();
+    }
+    return base::Result<void>();
+  });
+  ASSERT_TRUE(sent) << sent.error().text();
+  EXPECT_EQ(cuts, kCuts);
+  EXPECT_GE(appliance.went_on(), kCuts - 1);   // a cut before the first byte was on disk leaves nothing to go on with
+  EXPECT_GT(sent->at(0).went_on_at, 4'000'000U);
+  EXPECT_EQ(tests::all_files(appliance.boxes().inbox / kId), tests::all_files(dir / "out" / kId));
+  EXPECT_LE(cable.carried(), 5'073'000 * 102 / 100 + kCuts * (kStreamBytes + 10'000)) << "what was carried before stays";
+  EXPECT_GE(news.size(), 2 * kCuts);
+}
+
+TEST(SerialTransfer, LeavesNothingThatCouldBeSeenWhenItIsGivenUpAndGoesOnTheNextTime) {
   const tests::TempDir dir;
   tests::make_request(dir / "out", kId, five_megabytes());
   {
     tests::SerialCable cable({.cut_after = 2'000'000});
     const Appliance appliance(cable.appliance_end(), dir.path());
-    const auto sent = send_requests(cable.host_end(), {dir / "out" / kId});
+    const auto sent = send_requests(to(cable.host_end(), 0s), {dir / "out" / kId});
     ASSERT_FALSE(sent);
     EXPECT_EQ(sent.error().code(), Errc::io) << sent.error().text();
     EXPECT_GE(cable.carried(), 2'000'000U);
   }
-  EXPECT_TRUE(fs::is_empty(dir / "inbox"));
+  EXPECT_FALSE(fs::exists(dir / "inbox" / kId));
   tests::SerialCable cable;
   const Appliance appliance(cable.appliance_end(), dir.path());
-  const auto sent = send_requests(cable.host_end(), {dir / "out" / kId});
+  const auto sent = send_requests(to(cable.host_end()), {dir / "out" / kId});
   ASSERT_TRUE(sent) << sent.error().text();
+  EXPECT_GT(sent->at(0).went_on_at, 1'700'000U);
+  EXPECT_LE(cable.carried(), 3'500'000U);
   EXPECT_EQ(tests::all_files(appliance.boxes().inbox / kId), tests::all_files(dir / "out" / kId));
+  EXPECT_FALSE(fs::exists(dir / "inbox" / (kId + ".part")));
+}
+
+TEST(SerialTransfer, StartsAFileAnewWhenItChangedMeanwhile) {
+  const tests::TempDir dir;
+  tests::make_request(dir / "out", kId, five_megabytes());
+  {
+    tests::SerialCable cable({.cut_after = 2'000'000});
+    const Appliance appliance(cable.appliance_end(), dir.path());
+    ASSERT_FALSE(send_requests(to(cable.host_end(), 0s), {dir / "out" / kId}));
+  }
+  tests::make_request(dir / "new", kId, {{"driver.sys", noise(5'000'000, 99)}, {"amd64/driver.dll", tests::some_bytes(70'000, 2)},
+                                         {"DRIVER.INF", tests::some_bytes(3000, 3)}, {"empty.txt", {}}});
+  tests::SerialCable cable;
+  const Appliance appliance(cable.appliance_end(), dir.path());
+  const auto sent = send_requests(to(cable.host_end()), {dir / "new" / kId});
+  ASSERT_TRUE(sent) << sent.error().text();
+  EXPECT_LT(sent->at(0).went_on_at, 80'000U) << "only the file before it is the same";
+  EXPECT_EQ(tests::all_files(appliance.boxes().inbox / kId), tests::all_files(dir / "new" / kId));
 }
 
 TEST(SerialTransfer, SaysWhenAResponseIsNotThereYet) {
   const tests::TempDir dir;
   tests::SerialCable cable;
   const Appliance appliance(cable.appliance_end(), dir.path());
-  const auto collected = collect_responses(cable.host_end(), dir / "in", {kId});
+  tests::SoftwareKey key = tests::SoftwareKey::generate_p256();
+  const auto collected = collect_responses(to(cable.host_end()), key, dir / "in", {kId});
   ASSERT_FALSE(collected);
   EXPECT_EQ(collected.error().code(), Errc::not_found) << collected.error().text();
   EXPECT_FALSE(fs::exists(dir / "in"));
@@ -125,150 +239,56 @@ TEST(SerialTransfer, SaysWhenAResponseIsNotThereYet) {
 TEST(SerialTransfer, OfADeviceThatDoesNotExistSaysSo) {
   const tests::TempDir dir;
   tests::make_request(dir / "out", kId, {});
-  const auto sent = send_requests("/dev/ttyNotThere", {dir / "out" / kId});
-  ASSERT_FALSE(sent);
-  EXPECT_EQ(sent.error().code(), Errc::not_found) << sent.error().text();
+  for (const char* device : {"/dev/ttyNotThere", "/dev/ttyNotThere*"}) {
+    const auto sent = send_requests(to(device), {dir / "out" / kId});
+    ASSERT_FALSE(sent);
+    EXPECT_EQ(sent.error().code(), Errc::not_found) << sent.error().text();
+  }
 }
 
-TEST(SerialTransfer, StopsWhenTheProgressSaysSoAndLeavesNothing) {
+TEST(SerialTransfer, AtASpeedThatNoLineHasIsRefused) {
+  const tests::TempDir dir;
+  tests::make_request(dir / "out", kId, {});
+  HostLink host = to("/dev/ttyNotThere");
+  for (const unsigned baud : {0U, 9599U, 4'000'001U}) {
+    host.line.baud = baud;
+    EXPECT_EQ(send_requests(host, {dir / "out" / kId}).error().code(), Errc::usage) << baud;
+  }
+}
+
+TEST(SerialTransfer, GoesAtAnySpeedAndWithHardwareFlowControl) {
   const tests::TempDir dir;
   tests::SerialCable cable;
   const Appliance appliance(cable.appliance_end(), dir.path());
-  tests::make_response(appliance.boxes().outbox, kId, five_megabytes());
-  const auto collected = collect_responses(cable.host_end(), dir / "in", {kId}, [](const usb::Progress& progress) {
-    if (progress.done < 1'000'000) return base::Result<void>();
-    return base::Result<void>(base::fail(Errc::unavailable, "enough"));
+  tests::make_request(dir / "out", kId, {{"a.sys", noise(1000, 1)}});
+  HostLink host = to(cable.host_end());
+  host.line.rts_cts = true;
+  for (const unsigned baud : {9600U, 12'345U, 250'000U, 921'600U, 3'000'000U, 4'000'000U}) {
+    host.line.baud = baud;
+    const auto sent = send_requests(host, {dir / "out" / kId});
+    EXPECT_TRUE(sent) << baud << ": " << sent.error().text();
+  }
+}
+
+TEST(SerialTransfer, StopsWhenTheProgressSaysSoAndLeavesNothingToSee) {
+  const tests::TempDir dir;
+  tests::SerialCable cable;
+  const Appliance appliance(cable.appliance_end(), dir.path());
+  tests::SoftwareKey key = tests::SoftwareKey::generate_p256();
+  make_owned_response(appliance.boxes().outbox, kId, five_megabytes(), key);
+  HostLink host = to(cable.host_end());
+  bool stop = false;
+  host.stop = [&] { return stop; };
+  const auto collected = collect_responses(host, key, dir / "in", {kId}, [&](const usb::Progress& progress) {
+    stop = progress.done >= 1'000'000;
+    return stop ? base::Result<void>(base::fail(Errc::unavailable, "enough")) : base::Result<void>();
   });
   ASSERT_FALSE(collected);
   EXPECT_NE(collected.error().text().find("enough"), std::string::npos);
-  EXPECT_TRUE(fs::is_empty(dir / "in"));
-}
-
-// A host that says what it is told to, and remembers the answers.
-class Script final : public Channel {
- public:
-  // An empty message stands for a pause as long as the other end waits.
-  explicit Script(std::vector<Bytes> says) : says_(std::move(says)) {}
-  base::Result<void> send(Bytes message) override {
-    answers.push_back(std::move(message));
-    return {};
-  }
-  base::Result<std::optional<Bytes>> receive(Duration wait) override {
-    if (wait == Duration::zero()) return std::optional<Bytes>();
-    if (at_ == says_.size()) return base::fail(Errc::unavailable, "the script is over");
-    if (says_[at_].empty()) {
-      ++at_;
-      return std::optional<Bytes>();
-    }
-    return std::optional<Bytes>(says_[at_++]);
-  }
-  std::vector<Bytes> answers;
-
- private:
-  std::vector<Bytes> says_;
-  std::size_t at_ = 0;
-};
-
-struct Outcome {
-  std::vector<Words> answers;
-  bool inbox_is_empty;
-};
-
-Outcome served(const std::vector<Words>& says) {
-  const tests::TempDir dir;
-  const Boxes boxes{dir / "inbox", dir / "outbox"};
-  fs::create_directories(boxes.inbox);
-  std::vector<Bytes> messages;
-  for (const Words& words : says) messages.push_back(encode_words(words));
-  Script script(std::move(messages));
-  EXPECT_EQ(serve(script, boxes, [](const Served&) {}).text(), "the script is over");
-  Outcome outcome{{}, fs::is_empty(boxes.inbox)};
-  for (const Bytes& answer : script.answers) outcome.answers.push_back(*decode_words(answer));
-  return outcome;
-}
-
-Offer offer(const std::string& document) {
-  return {usb::ParcelKind::request, kId, 0, crypto::sha256(base::as_bytes(document))};
-}
-
-const Bytes kDocument = base::to_bytes(base::as_bytes("{}"));
-
-TEST(SerialServe, TakesARequestWordByWord) {
-  const Outcome outcome = served({offer("{}"), FileBegin{"files/a.sys", 3}, FileData{{1, 2, 3}}, FileEnd{},
-                                  FileBegin{"request.dsse.json", 2}, FileData{kDocument}, FileEnd{}, Commit{}});
-  ASSERT_EQ(outcome.answers.size(), 2U);
-  EXPECT_TRUE(std::holds_alternative<Ready>(outcome.answers[0]));
-  EXPECT_TRUE(std::holds_alternative<Accepted>(outcome.answers[1]));
-  EXPECT_FALSE(outcome.inbox_is_empty);
-}
-
-struct BadCase {
-  const char* what;
-  std::vector<Words> says;
-  Errc code;
-};
-
-TEST(SerialServe, RefusesWhatAHostMayNotSendAndKeepsNothing) {
-  const std::vector<BadCase> cases = {
-      {"out of the folder", {FileBegin{"files/../../x", 1}}, Errc::refused},
-      {"absolute", {FileBegin{"/etc/passwd", 1}}, Errc::refused},
-      {"beside files/", {FileBegin{"evil", 1}}, Errc::refused},
-      {"the folder itself", {FileBegin{"files/", 1}}, Errc::refused},
-      {"device name", {FileBegin{"files/con.txt", 1}}, Errc::refused},
-      {"the other document", {FileBegin{"receipt.dsse.json", 1}}, Errc::refused},
-      {"too long", {FileBegin{"files/a", 5ULL << 30}}, Errc::too_large},
-      {"document too long", {FileBegin{"request.dsse.json", 5ULL << 20}}, Errc::too_large},
-      {"more bytes than announced", {FileBegin{"files/a", 2}, FileData{{1, 2, 3}}}, Errc::malformed},
-      {"fewer bytes than announced", {FileBegin{"files/a", 2}, FileData{{1}}, FileEnd{}}, Errc::malformed},
-      {"two files at once", {FileBegin{"files/a", 2}, FileBegin{"files/b", 2}}, Errc::malformed},
-      {"names differing in case", {FileBegin{"files/a", 0}, FileEnd{}, FileBegin{"files/A", 0}}, Errc::malformed},
-      {"out of order", {FileBegin{"files/b", 0}, FileEnd{}, FileBegin{"files/a", 0}}, Errc::malformed},
-      {"a name that a part file has", {FileBegin{"files/a.part", 0}, FileEnd{}, FileBegin{"files/a", 0}}, Errc::malformed},
-      {"file behind the document",
-       {FileBegin{"request.dsse.json", 0}, FileEnd{}, FileBegin{"files/a", 0}}, Errc::malformed},
-      {"no document", {FileBegin{"files/a", 0}, FileEnd{}, Commit{}}, Errc::malformed},
-      {"an open file", {FileBegin{"request.dsse.json", 1}, Commit{}}, Errc::malformed},
-      {"data of no file", {FileData{{1}}}, Errc::malformed},
-      {"gives up", {FileBegin{"files/a", 0}, Abort{Errc::io, "no more"}}, Errc::io},
-  };
-  for (const BadCase& bad : cases) {
-    std::vector<Words> says = {offer("{}")};
-    says.insert(says.end(), bad.says.begin(), bad.says.end());
-    says.emplace_back(FileEnd{});   // what is still on its way is dropped without a word
-    const Outcome outcome = served(says);
-    ASSERT_EQ(outcome.answers.size(), 2U) << bad.what;
-    const auto* refused = std::get_if<Refused>(&outcome.answers[1]);
-    ASSERT_NE(refused, nullptr) << bad.what;
-    EXPECT_EQ(refused->code, bad.code) << bad.what << ": " << refused->reason;
-    EXPECT_TRUE(outcome.inbox_is_empty) << bad.what;
-  }
-}
-
-TEST(SerialServe, ForgetsARequestThatMakesNoProgress) {
-  const tests::TempDir dir;
-  const Boxes boxes{dir / "inbox", dir / "outbox"};
-  Script script({encode_words(offer("{}")), encode_words(FileBegin{"files/a", 3}), {}, {}, encode_words(FileData{{1}})});
-  (void)serve(script, boxes, [](const Served&) {});
-  ASSERT_EQ(script.answers.size(), 2U);
-  const Words answer = *decode_words(script.answers[1]);
-  ASSERT_TRUE(std::holds_alternative<Refused>(answer));
-  EXPECT_EQ(std::get<Refused>(answer).code, Errc::unavailable);
-  EXPECT_TRUE(fs::is_empty(boxes.inbox));
-}
-
-TEST(SerialServe, GoesOnAfterARefusal) {
-  const Outcome outcome = served({offer("{}"), FileBegin{"evil", 1}, FileData{{1}}, offer("{}"),
-                                  FileBegin{"request.dsse.json", 2}, FileData{kDocument}, FileEnd{}, Commit{}});
-  ASSERT_EQ(outcome.answers.size(), 4U);
-  EXPECT_TRUE(std::holds_alternative<Accepted>(outcome.answers[3]));
-}
-
-TEST(SerialServe, RefusesAResponseFromAHost) {
-  Offer response = offer("{}");
-  response.kind = usb::ParcelKind::response;
-  const Outcome outcome = served({response});
-  ASSERT_EQ(outcome.answers.size(), 1U);
-  EXPECT_TRUE(std::holds_alternative<Refused>(outcome.answers[0]));
+  EXPECT_FALSE(fs::exists(dir / "in" / kId));
+  host.stop = {};
+  ASSERT_TRUE(collect_responses(host, key, dir / "in", {kId}));
+  EXPECT_EQ(tests::all_files(dir / "in"), without_owners(tests::all_files(appliance.boxes().outbox)));
 }
 
 }  // namespace
