@@ -16,21 +16,6 @@ const std::string kField(transparency::kAnchorField);
 
 }  // namespace
 
-bool is_anchored(AuditEvent event) {
-  switch (event) {
-    case AuditEvent::approved_by:
-    case AuditEvent::rejected:
-    case AuditEvent::signing:
-    case AuditEvent::signed_:
-    case AuditEvent::administration:
-    case AuditEvent::rebaselined:
-    case AuditEvent::time_changed:
-      return true;
-    default:
-      return false;
-  }
-}
-
 Result<AnchoredLog::Opened> AnchoredLog::open(const std::filesystem::path& file, const Clock& clock) {
   AuditLog::Opened opened = TRY(AuditLog::open(file, clock));
   Opened result{AnchoredLog(std::move(opened.log)), std::move(opened.lines)};
@@ -40,7 +25,7 @@ Result<AnchoredLog::Opened> AnchoredLog::open(const std::filesystem::path& file,
 }
 
 Result<AuditLine> AnchoredLog::append(AuditEvent event, const std::string& request, std::map<std::string, std::string> data) {
-  data[kField] = "provisional";
+  data[kField] = transparency::kProvisional;
   AuditLine line = TRY(log_.append(event, request, data));
   lines_.add(line, log_.head());
   return line;

@@ -15,9 +15,6 @@
 
 namespace appliance {
 
-// Events that may not be lost: approvals, rejections, signatures, changes by administrators, of time and of configuration.
-bool is_anchored(transparency::AuditEvent event);
-
 class AnchoredLog {
  public:
   struct Opened;

@@ -11,6 +11,7 @@
 #include <cstring>
 #include <utility>
 
+#include "crypto/transparency/anchored_lines.hpp"
 #include "usb/files/file_source.hpp"
 #include "usb/files/safe_write.hpp"
 
@@ -87,7 +88,8 @@ Result<AuditLog::Opened> AuditLog::open(const std::filesystem::path& file, const
       return fail(Errc::io, fmt::format("{}: cutting off a torn line: {}", file.string(), reason()));
     opened.lines.push_back(TRY(opened.log.append(
         AuditEvent::recovered, "", {{"what", "a line that was being written when the power went was cut off"},
-                                    {"bytes", fmt::format("{}", torn)}})));
+                                    {"bytes", fmt::format("{}", torn)},
+                                    {std::string(transparency::kAnchorField), std::string(transparency::kProvisional)}})));
   }
   return opened;
 }

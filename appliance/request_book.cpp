@@ -115,6 +115,7 @@ Result<void> RequestBook::apply(const AuditLine& line) {
     case AuditEvent::rejected:
       record.state = RequestState::rejected;
       record.rejection = RecordedRejection{field(line, "officer"), field(line, "reason"), line.at};
+      record.decision = line;
       return {};
     case AuditEvent::delivered_to_outbox:
       record.state = RequestState::answered;
@@ -122,8 +123,12 @@ Result<void> RequestBook::apply(const AuditLine& line) {
       return {};
     case AuditEvent::signed_:
       record.signed_at = line.at;
+      record.decision = line;
       return {};
-    default:   // refused, failed PINs, readings: what they lead to is said by a line of its own
+    case AuditEvent::refused:
+      record.decision = line;
+      return {};
+    default:   // failed PINs, readings: what they lead to is said by a line of its own
       return {};
   }
 }

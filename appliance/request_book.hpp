@@ -48,6 +48,7 @@ struct RequestRecord {
   std::optional<base::Time> signed_at;
   std::vector<RecordedApproval> approvals;   // of the sitting that is going on, or that led to the signature
   std::optional<RecordedRejection> rejection;
+  std::optional<transparency::AuditLine> decision;   // that it was signed, refused or rejected
   std::string receipt_digest;      // hex, once answered
 };
 

@@ -131,7 +131,7 @@ void Workflow::catch_up() {
 // The book agrees first, or our own state machine is wrong and nothing may be written that could not be replayed.
 Result<void> Workflow::record(AuditEvent event, const std::string& id, const Fields& data) {
   base::require(book_.expect_can_follow(event, id).has_value(), "a step that the request's state does not allow");
-  if (!is_anchored(event)) {
+  if (!transparency::is_anchored(event)) {
     const transparency::AuditLine line = TRY(log_.append(event, id, data));
     base::require(book_.apply(line).has_value(), "the book refuses a line that it would replay");
     return {};
@@ -313,11 +313,15 @@ Result<transparency::Receipt> Workflow::receipt_of(const std::string& id) {
                        .tpm = custody_.kind(),
                        .receipt_keyid = custody_.receipt_keyid(),
                        .version = COLDSEAL_VERSION};
-  const std::uint64_t lines = log_.lines();
+  const RequestRecord* const decided = book_.find(id);
+  // Refused at the door, it is in no book: the line was written just now.
+  const std::string line = decided != nullptr && decided->decision ? transparency::audit_line_json(*decided->decision) : log_.last_line();
+  const std::uint64_t index = decided != nullptr && decided->decision ? decided->decision->index : log_.lines() - 1;
   tpm::ReceiptKey* const key = TRY(custody_.receipt_key());
-  transparency::TlogProof proof{lines - 1, log_.tree().inclusion(lines - 1, lines), {}};
-  proof.checkpoint = TRY(transparency::sign_checkpoint({transparency::log_origin(settings_.configuration.name), lines, log_.tree().root()}, *key));
-  receipt.log = {lines - 1, log_.head().hex(), log_.last_line(), proof.text()};
+  transparency::TlogProof proof{index, log_.tree().inclusion(index, log_.lines()), {}};
+  proof.checkpoint =
+      TRY(transparency::sign_checkpoint({transparency::log_origin(settings_.configuration.name), log_.lines(), log_.tree().root()}, *key));
+  receipt.log = {index, crypto::sha256(base::as_bytes(line)).hex(), line, proof.text()};
   if (const RequestRecord* const known = book_.find(id); known != nullptr) {
     receipt.profile = known->profile;
     for (const Submitter& submitter : settings_.configuration.submitters)

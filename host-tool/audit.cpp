@@ -26,7 +26,7 @@ using transparency::AuditLine;
 namespace fs = std::filesystem;
 
 struct AuditOptions {
-  std::string log, key, transcript, since, request;
+  std::string log, key, transcript, identity, since, request;
   bool json = false;
 };
 
@@ -77,14 +77,29 @@ Result<void> expect_checkpoint(const ReadLog& log, const transparency::Checkpoin
   return {};
 }
 
+// The key that signs checkpoints is the one that was born in the ceremony's TPM.
+Result<void> expect_receipt_key(const transparency::Transcript& transcript, const crypto::PublicKey& key) {
+  for (const transparency::TranscriptKey& each : transcript.keys) {
+    if (each.name != "receipt") continue;
+    const attest::ObjectPublic area = TRY(attest::ObjectPublic::parse_sized(each.public_part));
+    const crypto::PublicKey born = TRY(crypto::PublicKey::parse(area.spki()));
+    if (born == key) return {};
+  }
+  return fail(Errc::mismatch, "its receipt key is not the one of --key: another appliance's transcript");
+}
+
 // What the TPM certified when the checkpoint was made, under the identity and the firmware gate of the transcript.
-Result<std::string> expect_anchor(const ReadLog& log, const fs::path& folder, const std::string& checkpoint, const std::string& transcript_file) {
+Result<std::string> expect_anchor(const ReadLog& log, const fs::path& folder, const std::string& checkpoint, const std::string& transcript_file,
+                                  const crypto::PublicKey& key, base::ByteView identity_wanted) {
   const std::string transcript_text = TRY(text_of(transcript_file, transparency::kTranscriptBytes));
   const transparency::SignedTranscript transcript = TRY(base::within(transcript_file, transparency::SignedTranscript::from_json(transcript_text)));
+  for (const transparency::TranscriptCheck& check : transparency::check_transcript(transcript, identity_wanted))
+    if (!check.good) return fail(Errc::mismatch, fmt::format("{} does not hold: {}", transcript_file, check.text));
+  TRY(base::within(transcript_file, expect_receipt_key(transcript.transcript, key)));
   const crypto::PublicKey identity = TRY(base::within(transcript_file, transparency::identity_of(transcript.transcript)));
   const attest::FirmwareMap map = TRY(base::within(transcript_file, transparency::map_of(transcript.transcript)));
-  const std::string proof_text = TRY(text_of(folder / "anchor.json", transparency::kLogAnchorBytes));
-  const transparency::LogAnchorProof proof = TRY(transparency::LogAnchorProof::from_json(proof_text));
+  const std::string proof_text = TRY(text_of(folder / "anchor.json", base::limits::kLogAnchorBytes));
+  const transparency::LogAnchorProof proof = TRY(base::within("anchor.json", transparency::LogAnchorProof::from_json(proof_text)));
   const transparency::LogAnchorProof::Certified certified = TRY(base::within("anchor.json", proof.verified(identity, map, checkpoint)));
   const transparency::AnchoredLines::Expected expected = TRY(log.anchored.expected(certified.baseline));
   if (expected.state.count != certified.state.count || expected.state.extended != certified.state.extended)
@@ -94,27 +109,41 @@ Result<std::string> expect_anchor(const ReadLog& log, const fs::path& folder, co
                      certified.baseline.count);
 }
 
+// Evidence of the wrong form is evidence that does not hold, not a wrong use of the command.
+template <class T>
+Result<T> as_evidence(Result<T> result) {
+  const bool is_form = !result && (result.error().code() == Errc::malformed || result.error().code() == Errc::unsupported || result.error().code() == Errc::too_large);
+  if (is_form) return fail(Errc::mismatch, result.error().text());
+  return result;
+}
+
 Result<Exit> verify(const AuditOptions& options) {
   const fs::path file = log_in(options.log);
   const std::string pem = TRY(text_of(options.key, base::limits::kPemBytes));
   const crypto::PublicKey key = TRY(base::within(options.key, crypto::PublicKey::parse_pem(pem)));
   const ReadLog log = TRY(read_log(file, [](const AuditLine&) {}));
-  const std::string note = TRY(text_of(file.parent_path() / "checkpoint", transparency::kCheckpointBytes));
-  const transparency::Checkpoint checkpoint = TRY(transparency::verify_checkpoint(note, key));
+  const std::string note = TRY(text_of(file.parent_path() / "checkpoint", base::limits::kCheckpointBytes));
+  const transparency::Checkpoint checkpoint = TRY(as_evidence(base::within(printable((file.parent_path() / "checkpoint").string()), transparency::verify_checkpoint(note, key))));
   TRY(expect_checkpoint(log, checkpoint, "the checkpoint"));
   if (checkpoint.size != log.tree.size())
     return fail(Errc::mismatch, fmt::format("the checkpoint is of {} lines and the log has {}: nobody vouches for line {} and what follows",
                                             checkpoint.size, log.tree.size(), checkpoint.size + 1));
   std::optional<transparency::Checkpoint> since;
   if (!options.since.empty()) {
-    const std::string old = TRY(text_of(options.since, transparency::kCheckpointBytes));
-    since = TRY(base::within(options.since, transparency::verify_checkpoint(old, key)));
+    const std::string old = TRY(text_of(options.since, base::limits::kCheckpointBytes));
+    since = TRY(as_evidence(base::within(options.since, transparency::verify_checkpoint(old, key))));
     if (since->origin != checkpoint.origin)
       return fail(Errc::mismatch, fmt::format("{} is of the log {}, not of {}", options.since, since->origin, checkpoint.origin));
     TRY(expect_checkpoint(log, *since, options.since));
   }
+  base::Bytes identity_wanted;
+  if (!options.identity.empty()) {
+    const std::string identity_pem = TRY(text_of(options.identity, base::limits::kPemBytes));
+    const crypto::PublicKey identity = TRY(base::within(options.identity, crypto::PublicKey::parse_pem(identity_pem)));
+    identity_wanted = base::to_bytes(identity.der());
+  }
   std::string anchor;
-  if (!options.transcript.empty()) anchor = TRY(expect_anchor(log, file.parent_path(), note, options.transcript));
+  if (!options.transcript.empty()) anchor = TRY(as_evidence(expect_anchor(log, file.parent_path(), note, options.transcript, key, identity_wanted)));
   if (options.json) {
     print_json({{"lines", log.tree.size()},
                 {"origin", checkpoint.origin},
@@ -165,6 +194,7 @@ void add_audit(base::Command& app, Run& run) {
   check.option("LOG", checking->log, "the exported folder, or audit.log in it").required();
   check.option("--key", checking->key, "PEM: the appliance's receipt key").required();
   check.option("--transcript", checking->transcript, "the ceremony's transcript: the log is held against the TPM's own word");
+  check.option("--identity", checking->identity, "PEM: the identity key that you know to be the appliance's; with --transcript");
   check.option("--since", checking->since, "an older checkpoint: the log must begin with what that was of");
   check.flag("--json", checking->json, "print one JSON object");
   check.when_chosen([checking, &run] { run = [checking] { return verify(*checking); }; });

@@ -120,8 +120,11 @@ ReceiptVerdict check_receipt(std::string_view envelope_text, const std::vector<c
   }
   judge_content(*receipt, *key, verdict.findings);
   const Result<transparency::TlogProof> proof = transparency::TlogProof::parse(receipt->log.tlog_proof);   // receipts hold one that parses
-  if (const auto checkpoint = transparency::verify_checkpoint(proof->checkpoint, *key); !checkpoint)
-    add(verdict.findings, "receipt.log-proof", Severity::error, "", checkpoint.error().text(), "ask the appliance's administrator for the audit log");
+  const auto checkpoint = transparency::verify_checkpoint(proof->checkpoint, *key);
+  const bool is_other = checkpoint && checkpoint->origin != transparency::log_origin(receipt->appliance.name);
+  if (!checkpoint || is_other)
+    add(verdict.findings, "receipt.log-proof", Severity::error, "", is_other ? "its checkpoint is of another appliance's log" : checkpoint.error().text(),
+        "ask the appliance's administrator for the audit log");
   verdict.receipt = std::move(*receipt);
   return verdict;
 }

@@ -130,7 +130,7 @@ Result<void> SignedFile::expect_signature_for(ByteView signed_data_der) const {
   return {};
 }
 
-Result<void> SignedFile::write_with(const std::vector<Bytes>& signatures, base::ByteSink& out) const {
+Result<crypto::Digest> SignedFile::write_with(const std::vector<Bytes>& signatures, base::ByteSink& out) const {
   const bool is_efi = image_ && image_->subsystem() >= 10 && image_->subsystem() <= 13;
   if (signatures.size() > 1 && signatures.size() > signatures_.size() && !is_efi)
     return fail(Errc::refused, fmt::format("{} signatures side by side; only EFI images hold more than one",
@@ -139,15 +139,18 @@ Result<void> SignedFile::write_with(const std::vector<Bytes>& signatures, base::
     return fail(Errc::refused, fmt::format("the certificate table has an entry of type {:#06x}, which would be lost",
                                            other_entries_.front().type));
   if (catalog_) {
-    if (!signatures.empty()) return out.write(signatures.front());
-    const Bytes plain = TRY(cms::without_signer({oids::kCertificateTrustList, base::to_bytes(catalog_->content_der())}));
-    return out.write(plain);
+    Bytes whole = signatures.empty() ? TRY(cms::without_signer({oids::kCertificateTrustList, base::to_bytes(catalog_->content_der())})) : signatures.front();
+    TRY(out.write(whole));
+    return signed_digest(DigestAlgorithm::sha256);
   }
-  if (cabinet_)
-    return signatures.empty() ? cabinet_->write_unsigned(*source_, out)
-                              : cabinet_->write_signed(*source_, signatures.front(), out);
-  const formats::PeMeasurement measured = TRY(image_->measure(*source_, std::span<const DigestAlgorithm>()));
-  return formats::write_with_table(*source_, *image_, measured, signatures, out);
+  if (cabinet_) {
+    TRY(signatures.empty() ? cabinet_->write_unsigned(*source_, out) : cabinet_->write_signed(*source_, signatures.front(), out));
+    return signed_digest(DigestAlgorithm::sha256);
+  }
+  constexpr DigestAlgorithm kWanted[] = {DigestAlgorithm::sha256};
+  const formats::PeMeasurement measured = TRY(image_->measure(*source_, kWanted));
+  TRY(formats::write_with_table(*source_, *image_, measured, signatures, out));
+  return measured.digest(DigestAlgorithm::sha256);
 }
 
 Result<void> SignedFile::replace(const std::filesystem::path& out, const std::vector<Bytes>& signatures) const {
@@ -159,12 +162,9 @@ Result<void> SignedFile::replace(const std::filesystem::path& out, const std::ve
       std::filesystem::remove(file, ignored);
     }
   } const removed{beside};
-  {
-    usb::FileWriter writer = TRY(usb::FileWriter::create(beside));
-    TRY(base::within(base::printable(out.string()), write_with(signatures, writer)));
-    TRY(writer.commit());
-  }
-  const crypto::Digest before = TRY(signed_digest(DigestAlgorithm::sha256));
+  usb::FileWriter writer = TRY(usb::FileWriter::create(beside));
+  const crypto::Digest before = TRY(base::within(base::printable(out.string()), write_with(signatures, writer)));
+  TRY(writer.commit());
   const SignedFile written = TRY(open(beside));
   const crypto::Digest after = TRY(written.signed_digest(DigestAlgorithm::sha256));
   if (after != before || written.signatures() != signatures)

@@ -43,7 +43,8 @@ class SignedFile {
 
   // The file with those signatures in place of its own; none makes it unsigned. Errc::refused when the file cannot hold so
   // many, or other_entries() would be lost.
-  base::Result<void> write_with(const std::vector<base::Bytes>& signatures, base::ByteSink& out) const;
+  // Returns the SHA-256 of what is signed, as signed_digest().
+  base::Result<crypto::Digest> write_with(const std::vector<base::Bytes>& signatures, base::ByteSink& out) const;
   // The same into a file: written beside, read back, compared with this one in all but signatures, then renamed. The
   // file that was there keeps its permissions. A failure leaves everything as it was.
   base::Result<void> replace(const std::filesystem::path& out, const std::vector<base::Bytes>& signatures) const;

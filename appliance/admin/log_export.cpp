@@ -28,6 +28,8 @@ Result<transparency::TranscriptProof> certified(tpm::Device& device, const attes
 Result<void> export_log(const AdminDesk& desk, const std::filesystem::path& to) {
   const Configuration configuration = TRY(Configuration::load(desk.layout));
   tpm::AuditAnchor anchor = TRY(desk.custody.anchor());
+  if (!is_there(desk.layout.audit_log()))   // opening would begin a new one
+    return fail(Errc::mismatch, fmt::format("{}: there is no audit log", desk.layout.audit_log().string()));
   AnchoredLog::Opened opened = TRY(AnchoredLog::open(desk.layout.audit_log(), desk.clock));
   TRY(opened.log.check(anchor));
   if (opened.log.lines() == 0) return fail(Errc::refused, "the audit log has no line yet");
@@ -46,12 +48,18 @@ Result<void> export_log(const AdminDesk& desk, const std::filesystem::path& to) 
   const std::filesystem::path part = folder.string() + ".part";
   std::error_code ignored;
   std::filesystem::remove_all(part, ignored);
-  TRY(usb::make_folders(part));
-  const usb::FileSource log = TRY(usb::FileSource::open(desk.layout.audit_log()));
-  TRY(usb::copy_file(log, part / kExportedLog));
-  TRY(usb::write_file(part / kExportedCheckpoint, base::as_bytes(checkpoint)));
-  TRY(usb::write_file(part / kExportedAnchor, base::as_bytes(proof.to_json())));
-  TRY(usb::rename_durably(part, folder, usb::IfThere::replace));
+  const auto written = [&]() -> Result<void> {
+    TRY(usb::make_folders(part));
+    const usb::FileSource log = TRY(usb::FileSource::open(desk.layout.audit_log()));
+    TRY(usb::copy_file(log, part / kExportedLog));
+    TRY(usb::write_file(part / kExportedCheckpoint, base::as_bytes(checkpoint)));
+    TRY(usb::write_file(part / kExportedAnchor, base::as_bytes(proof.to_json())));
+    return usb::rename_durably(part, folder, usb::IfThere::replace);
+  }();
+  if (!written) {
+    std::filesystem::remove_all(part, ignored);
+    return written;
+  }
   desk.terminal.show(fmt::format("{} lines of the audit log, with checkpoint and the TPM's word, are in {}", opened.log.lines(), folder.string()));
   desk.terminal.show("whoever keeps the checkpoint can prove later that the log only grew: coldseal audit verify --since");
   return {};

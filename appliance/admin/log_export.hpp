@@ -12,7 +12,7 @@ inline constexpr const char* kExportedCheckpoint = "checkpoint";
 inline constexpr const char* kExportedAnchor = "anchor.json";
 
 // Into a new folder below `to`, named after the appliance and the number of lines. Errc::mismatch for a log that does not fit its
-// anchor: such a log is kept and copied as it is, and nothing is signed about it.
+// anchor: nothing is signed about such a log. A torn last line is put right first, as at any start.
 base::Result<void> export_log(const AdminDesk& desk, const std::filesystem::path& to);
 
 }  // namespace appliance

@@ -31,6 +31,10 @@ inline constexpr std::uint64_t kOutputBytes = 2 * kPackageBytes;
 // JSON, and what it describes.
 inline constexpr std::size_t kJsonDepth = 8;               // objects and lists inside one another
 inline constexpr std::size_t kAuditLineBytes = 64U << 10;
+inline constexpr std::size_t kCheckpointBytes = 64U << 10;    // a signed note, also with a proof before it
+inline constexpr std::size_t kCheckpointSignatures = 16;      // C2SP signed-note: at least so many must be taken
+inline constexpr std::size_t kProofHashes = 64;               // as many as a tree of 2^64 leaves is high
+inline constexpr std::size_t kLogAnchorBytes = 64U << 10;
 inline constexpr std::size_t kAuditData = 32;              // fields in the data of one audit line
 
 // DER.

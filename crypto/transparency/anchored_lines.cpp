@@ -12,13 +12,6 @@ using base::Result;
 
 namespace {
 
-// 0 for a provisional line.
-std::uint64_t count_in(const AuditLine& line) {
-  const auto field = line.data.find(std::string(kAnchorField));
-  if (field == line.data.end()) return 0;
-  return base::whole_number(field->second).value_or(0);
-}
-
 bool is_zero(const crypto::Digest& digest) {
   return std::all_of(digest.bytes().begin(), digest.bytes().end(), [](std::uint8_t octet) { return octet == 0; });
 }
@@ -27,7 +20,13 @@ bool is_zero(const crypto::Digest& digest) {
 
 void AnchoredLines::add(const AuditLine& line, const crypto::Digest& digest) {
   heads_.push_back(digest);
-  if (const std::uint64_t count = count_in(line); count != 0) lines_.push_back({count, digest, line.index + 1});
+  const auto field = line.data.find(std::string(kAnchorField));
+  const std::string said = field == line.data.end() ? std::string() : field->second;
+  const auto count = base::whole_number(said);
+  if (count && *count != 0)
+    lines_.push_back({*count, digest, line.index + 1});
+  else if (said != kProvisional || is_anchored(line.event))
+    misfits_.push_back(line.index + 1);
 }
 
 Result<AnchoredLines::Expected> AnchoredLines::expected(const attest::AnchorBaseline& baseline) const {
@@ -39,6 +38,10 @@ Result<AnchoredLines::Expected> AnchoredLines::expected(const attest::AnchorBase
                                   "log: do not sign, keep the file, bring the newest copy");
     first = static_cast<std::uint64_t>(found - heads_.begin()) + 1;
   }
+  for (const std::uint64_t number : misfits_)
+    if (number > first)
+      return fail(Errc::mismatch, fmt::format("audit log: line {} is of a kind that is always anchored, and is not, or says nothing of its anchor; "
+                                              "the log was changed: do not sign, keep the file, call an administrator", number));
   Expected expected{{baseline.count, baseline.extended}, baseline.extended, std::nullopt};
   for (const Line& line : lines_) {
     if (line.number <= first) continue;

@@ -15,6 +15,7 @@
 namespace transparency {
 
 inline constexpr std::string_view kAnchorField = "anchor";
+inline constexpr std::string_view kProvisional = "provisional";
 
 class AnchoredLines {
  public:
@@ -30,11 +31,13 @@ class AnchoredLines {
     crypto::Digest before_last;         // EXT without the last line
     std::optional<Line> last;           // anchored since the baseline
   };
-  // Errc::mismatch when the baseline's line is not in the log, or the numbers since then have gaps: the log was changed.
+  // Errc::mismatch when the baseline's line is not in the log; when since then the numbers have gaps, a line says nothing of an
+  // anchor, or one of a kind that is always anchored has no number: the log was changed.
   base::Result<Expected> expected(const attest::AnchorBaseline& baseline) const;
 
  private:
   std::vector<Line> lines_;
+  std::vector<std::uint64_t> misfits_;   // numbers of lines that say nothing of an anchor, or not what their kind must
   std::vector<crypto::Digest> heads_;   // of every line: a baseline names one
 };
 

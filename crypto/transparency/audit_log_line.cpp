@@ -71,10 +71,39 @@ std::string_view audit_event_name(AuditEvent event) {
   base::stop("no such audit event");
 }
 
+bool is_anchored(AuditEvent event) {
+  switch (event) {
+    case AuditEvent::approved_by:
+    case AuditEvent::rejected:
+    case AuditEvent::signing:
+    case AuditEvent::signed_:
+    case AuditEvent::administration:
+    case AuditEvent::rebaselined:
+    case AuditEvent::time_changed:
+      return true;
+    default:
+      return false;
+  }
+}
+
 Result<AuditEvent> audit_event_from_name(std::string_view name) {
   for (const auto& [event, known] : kEvents)
     if (known == name) return event;
   return fail(Errc::malformed, fmt::format("unknown event \"{}\"", base::printable(name)));
+}
+
+std::string audit_line_json(const AuditLine& line) {
+  Json values = Json::object();
+  for (const auto& [name, value] : line.data) {
+    base::require(is_data_name(name), "an audit data name outside a-z 0-9 -");
+    values[name] = as_utf8(value);
+  }
+  return canonical({{"at", base::rfc3339(line.at)},
+                    {"data", std::move(values)},
+                    {"event", std::string(audit_event_name(line.event))},
+                    {"index", line.index},
+                    {"previous", line.previous.hex()},
+                    {"request", as_utf8(line.request)}});
 }
 
 Result<AuditLine> audit_line_from_json(std::string_view line) {
@@ -122,17 +151,7 @@ Result<std::string> AuditChain::append(base::Time at, AuditEvent event, std::str
   if (at < last_at_)
     return fail(Errc::refused, fmt::format("time {} is before the log's last line, {}", base::rfc3339(at),
                                            base::rfc3339(last_at_)));
-  Json values = Json::object();
-  for (const auto& [name, value] : data) {
-    base::require(is_data_name(name), "an audit data name outside a-z 0-9 -");
-    values[name] = as_utf8(value);
-  }
-  std::string line = canonical({{"at", base::rfc3339(at)},
-                                {"data", std::move(values)},
-                                {"event", std::string(audit_event_name(event))},
-                                {"index", lines_},
-                                {"previous", head_.hex()},
-                                {"request", as_utf8(request)}});
+  std::string line = audit_line_json({lines_, head_, at, event, std::string(request), data});
   TRY(accept(line));   // what we would not read we do not write
   return line;
 }

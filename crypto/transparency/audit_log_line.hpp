@@ -40,6 +40,9 @@ enum class AuditEvent : std::uint8_t {
 };
 std::string_view audit_event_name(AuditEvent event);                          // "started", "intake-refused", ...
 base::Result<AuditEvent> audit_event_from_name(std::string_view name);
+// Whether lines of that kind are always anchored in the TPM (anchored_lines.hpp): approvals, rejections, signatures, changes by
+// administrators, of time and of configuration.
+bool is_anchored(AuditEvent event);
 
 struct AuditLine {
   std::uint64_t index = 0;    // of the line, from 0
@@ -52,6 +55,7 @@ struct AuditLine {
 
 // One line, without newline, at most limits::kAuditLineBytes.
 base::Result<AuditLine> audit_line_from_json(std::string_view line);
+std::string audit_line_json(const AuditLine& line);   // as it was read, byte for byte; values that are not UTF-8 are escaped
 
 // Hands each whole line, without its newline, to `use`; returns how many bytes they were. A line of over kAuditLineBytes is
 // Errc::too_large; the last one may lack its end.

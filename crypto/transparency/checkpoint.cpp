@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "crypto/base/limits.hpp"
 #include "crypto/base/text.hpp"
 #include "crypto/transparency/merkle_tree.hpp"
 
@@ -21,8 +22,6 @@ namespace {
 constexpr std::string_view kSignatureMark = "\xE2\x80\x94 ";   // em dash
 constexpr std::string_view kProofType = "c2sp.org/tlog-proof@v1";
 constexpr std::size_t kKeyIdBytes = 4;
-constexpr std::size_t kSignatures = 16;
-constexpr std::size_t kPathHashes = 64;
 
 std::string note_text(const Checkpoint& checkpoint) {
   return fmt::format("{}\n{}\n{}\n", checkpoint.origin, checkpoint.size, base::base64(checkpoint.root.bytes()));
@@ -67,7 +66,7 @@ struct Note {
 };
 
 Result<Note> parse_note(std::string_view text) {
-  if (text.size() > kCheckpointBytes) return fail(Errc::too_large, fmt::format("checkpoint of {} bytes", text.size()));
+  if (text.size() > base::limits::kCheckpointBytes) return fail(Errc::too_large, fmt::format("checkpoint of {} bytes", text.size()));
   Note note;
   const std::string_view origin = TRY(take_line(text, "checkpoint"));
   if (!is_key_name(origin)) return fail(Errc::malformed, "checkpoint: the first line is no log's name");
@@ -80,7 +79,7 @@ Result<Note> parse_note(std::string_view text) {
   if (!empty.empty()) return fail(Errc::malformed, "checkpoint: an empty line wanted after the root");
   while (!text.empty()) {
     std::string_view line = TRY(take_line(text, "checkpoint: signature"));
-    if (note.signatures.size() == kSignatures) return fail(Errc::too_large, fmt::format("checkpoint: more than {} signatures", kSignatures));
+    if (note.signatures.size() == base::limits::kCheckpointSignatures) return fail(Errc::too_large, fmt::format("checkpoint: more than {} signatures", base::limits::kCheckpointSignatures));
     if (!line.starts_with(kSignatureMark)) return fail(Errc::malformed, "checkpoint: a line after the empty one is no signature");
     line.remove_prefix(kSignatureMark.size());
     const std::size_t space = line.find(' ');
@@ -132,7 +131,7 @@ std::string TlogProof::text() const {
 }
 
 Result<TlogProof> TlogProof::parse(std::string_view text) {
-  if (text.size() > kCheckpointBytes) return fail(Errc::too_large, fmt::format("log proof of {} bytes", text.size()));
+  if (text.size() > base::limits::kCheckpointBytes) return fail(Errc::too_large, fmt::format("log proof of {} bytes", text.size()));
   TlogProof proof;
   const std::string_view type = TRY(take_line(text, "log proof"));
   if (type != kProofType) return fail(Errc::unsupported, fmt::format("log proof: the first line is not {}", kProofType));
@@ -140,7 +139,7 @@ Result<TlogProof> TlogProof::parse(std::string_view text) {
   if (!index.starts_with("index ")) return fail(Errc::malformed, "log proof: the second line gives no index");
   proof.index = TRY(decimal(index.substr(6), "log proof: index"));
   for (std::string_view line = TRY(take_line(text, "log proof")); !line.empty(); line = TRY(take_line(text, "log proof"))) {
-    if (proof.path.size() == kPathHashes) return fail(Errc::too_large, "log proof: longer than any tree is high");
+    if (proof.path.size() == base::limits::kProofHashes) return fail(Errc::too_large, "log proof: longer than any tree is high");
     const Digest hash = TRY(base::within("log proof", hash_of_line(line)));
     proof.path.push_back(hash);
   }

@@ -25,11 +25,10 @@ std::string log_origin(std::string_view appliance);
 
 // The note: three lines, an empty one, one signature.
 base::Result<std::string> sign_checkpoint(const Checkpoint& checkpoint, crypto::Signer& key);
-// Errc::malformed for text of another form (more than kNoteBytes, extension lines); nothing is verified.
+// Errc::malformed for text of another form (extension lines, no signature), Errc::too_large over the limits; nothing is verified.
 base::Result<Checkpoint> parse_checkpoint(std::string_view note);
 // Errc::mismatch unless a signature of that key stands on the note and is good; those of other keys are passed over.
 base::Result<Checkpoint> verify_checkpoint(std::string_view note, const crypto::PublicKey& key);
-inline constexpr std::size_t kCheckpointBytes = 64U << 10;
 
 struct TlogProof {
   std::uint64_t index = 0;
@@ -37,7 +36,7 @@ struct TlogProof {
   std::string checkpoint;   // the note
 
   std::string text() const;
-  static base::Result<TlogProof> parse(std::string_view text);   // Errc::malformed; extra data is refused
+  static base::Result<TlogProof> parse(std::string_view text);   // Errc::malformed, unsupported, too_large; extra data is refused
   // Errc::mismatch unless the leaf is at `index` of the tree that the checkpoint names.
   base::Result<void> expect_leaf(base::ByteView leaf) const;
 };

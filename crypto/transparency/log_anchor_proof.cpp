@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "crypto/attest/attestation.hpp"
+#include "crypto/base/limits.hpp"
 #include "crypto/transparency/proof_json.hpp"
 
 namespace transparency {
@@ -34,7 +35,7 @@ std::string LogAnchorProof::to_json() const {
 }
 
 Result<LogAnchorProof> LogAnchorProof::from_json(std::string_view text) {
-  const Json value = TRY(base::within("log anchor", parse_canonical(text, kLogAnchorBytes)));
+  const Json value = TRY(base::within("log anchor", parse_canonical(text, base::limits::kLogAnchorBytes)));
   Fields fields = TRY(Fields::of(value, "log anchor"));
   TRY(fields.expect_text("type", kLogAnchorType));
   LogAnchorProof proof;

@@ -19,7 +19,7 @@ struct LogAnchorProof {
   TranscriptProof baseline;
 
   std::string to_json() const;
-  static base::Result<LogAnchorProof> from_json(std::string_view text);   // at most kLogAnchorBytes
+  static base::Result<LogAnchorProof> from_json(std::string_view text);   // at most limits::kLogAnchorBytes
 
   struct Certified {
     attest::AnchorState state;
@@ -28,6 +28,5 @@ struct LogAnchorProof {
   // Errc::mismatch unless that identity key certified those indices of that appliance over that checkpoint.
   base::Result<Certified> verified(const crypto::PublicKey& identity, const attest::FirmwareMap& map, std::string_view checkpoint) const;
 };
-inline constexpr std::size_t kLogAnchorBytes = 64U << 10;
 
 }  // namespace transparency

@@ -94,9 +94,9 @@ struct Receipt {
     std::string version;
   };
   struct Log {
-    std::uint64_t index = 0;   // of the last line when the receipt was made
+    std::uint64_t index = 0;   // of the line that says what became of the request
     std::string head;          // SHA-256 of that line, 64 hex
-    std::string line;          // itself; for a signed request the one that says so
+    std::string line;          // itself
     std::string tlog_proof;    // C2SP tlog-proof: the line stands in the log of the checkpoint, which the receipt key signed
   };
 

@@ -231,7 +231,7 @@ Result<void> read_log(Fields& predicate, Receipt& receipt) {
   receipt.log.head = TRY(keyid_field(fields, "head"));
   receipt.log.index = TRY(fields.number("index", 1ULL << 40));
   receipt.log.line = TRY(fields.text("line", 1, limits::kAuditLineBytes));
-  receipt.log.tlog_proof = TRY(fields.text("tlogProof", 1, kCheckpointBytes));
+  receipt.log.tlog_proof = TRY(fields.text("tlogProof", 1, base::limits::kCheckpointBytes));
   TRY(fields.expect_text("proof", kStated));
   return fields.expect_no_others();
 }
@@ -287,10 +287,14 @@ Result<void> expect_log(const Receipt& receipt) {
   const TlogProof proof = TRY(base::within("receipt", TlogProof::parse(log.tlog_proof)));
   if (proof.index != log.index) return fail(Errc::malformed, "receipt: log: the proof is about another line");
   TRY(base::within("receipt", proof.expect_leaf(base::as_bytes(log.line))));
+  const bool is_event = receipt.outcome == Outcome::done       ? line.event == AuditEvent::signed_
+                        : receipt.outcome == Outcome::rejected ? line.event == AuditEvent::rejected
+                                                               : line.event == AuditEvent::refused || line.event == AuditEvent::intake_refused;
+  if (!is_event || line.request != receipt.request_id)
+    return fail(Errc::malformed, "receipt: log: the line does not say what became of this request");
   if (receipt.outcome != Outcome::done) return {};
   const auto said = line.data.find("signing-set");
-  if (line.event != AuditEvent::signed_ || line.request != receipt.request_id || said == line.data.end() ||
-      said->second != receipt.signing_set->fingerprint().hex())
+  if (said == line.data.end() || said->second != receipt.signing_set->fingerprint().hex())
     return fail(Errc::malformed, "receipt: log: the line does not say that this request's signing set was signed");
   return {};
 }

@@ -91,6 +91,24 @@ TEST_F(ExportedLog, IsProvedWithoutTheApplianceAndByAVerifierThatSharesNothingWi
                                        response / "receipt.dsse.json", rig_.trust() / "receipt-key.pem", response / "files", newer});
     EXPECT_NE(said.find("it begins with the log that the receipt was made from"), std::string::npos) << said;
   }
+  // And it refuses: another file, another key, another log.
+  const fs::path response = folder_ / "signed" / first;
+  const fs::path script = fs::path(COLDSEAL_TEST_DATA_DIR).parent_path() / "interop/verify_receipt.py";
+  const auto judged = [&](const fs::path& key, const fs::path& exported) {
+    return run({"python3", script, response / "receipt.dsse.json", key, response / "files", exported});
+  };
+  EXPECT_EQ(judged(rig_.trust() / "receipt-key.pem", older).status, 0);
+  run_well({program("coldseal"), "key", "create", "--no-passphrase", "-o", folder_ / "stranger.pem"});
+  expect_wrong(judged(folder_ / "stranger.pub.pem", older), "WRONG  receipt is signed");
+  std::string changed = read_text(older / "audit.log");
+  fs::copy(older, folder_ / "changed");
+  changed.replace(changed.find("\"version\":\"") + 11, 1, "9");
+  write_text(folder_ / "changed/audit.log", changed);
+  expect_wrong(judged(rig_.trust() / "receipt-key.pem", folder_ / "changed"), "does not continue the log");
+  write_text(folder_ / "changed/audit.log", read_text(older / "audit.log") + "{\"index\":0}\n");
+  EXPECT_EQ(judged(rig_.trust() / "receipt-key.pem", folder_ / "changed").status, 1);
+  write_text(response / "files/extra.txt", "x");
+  expect_wrong(judged(rig_.trust() / "receipt-key.pem", older), "WRONG  the files");
   const std::string shown = run_well({program("coldseal"), "audit", "show", newer, "--request", second.substr(0, 8)});
   for (const char* const words : {"received", "approved-by", "officer=", "signed ", "delivered-to-outbox"})
     EXPECT_NE(shown.find(words), std::string::npos) << words << "\n" << shown;
@@ -124,9 +142,16 @@ TEST_F(ExportedLog, EveryForgeryIsFoundAndTheFirstBadLineNamed) {
     ++forged[i][at];
     const Finished outcome = verify_forged(exported, forged);
     EXPECT_EQ(outcome.status, 1) << i << outcome.output;
-    EXPECT_NE(outcome.output.find(is_last ? "was changed" : "line "), std::string::npos) << outcome.output;
+    EXPECT_NE(outcome.output.find(is_last ? "was changed" : name(i + 1)), std::string::npos) << outcome.output;
   }
   expect_wrong(verify_forged(exported, lines, false), name(lines.size() - 1) + " has no end");
+  for (const char* const file : {"checkpoint", "anchor.json"}) {
+    fs::remove_all(folder_ / "forged");
+    fs::copy(exported, folder_ / "forged");
+    const std::string whole = read_text(exported / file);
+    write_text(folder_ / "forged" / file, whole.substr(0, whole.size() - 1));
+    expect_wrong(verify(folder_ / "forged"), file);
+  }
   // A forger who makes the whole chain anew still lacks the key and the TPM.
   std::vector<std::string> anew;
   transparency::AuditChain chain;
@@ -146,7 +171,33 @@ TEST_F(ExportedLog, EveryForgeryIsFoundAndTheFirstBadLineNamed) {
   std::string anchor = read_text(folder_ / "forged/anchor.json");
   anchor.replace(anchor.find("\"extended\""), 10, "\"extendet\"");
   write_text(folder_ / "forged/anchor.json", anchor);
-  EXPECT_NE(verify(folder_ / "forged").status, 0);
+  expect_wrong(verify(folder_ / "forged"), "anchor.json");
+  // A transcript that does not hold is no witness, nor is another appliance's.
+  std::string transcript = read_text(rig_.state() / "ceremony/transcript.json");
+  transcript.replace(transcript.find("\"title\":\"") + 9, 1, "X");
+  write_text(folder_ / "transcript.json", transcript);
+  const auto with_transcript = [&](const fs::path& file, const Command& more = {}) {
+    Command command = {program("coldseal"), "audit", "verify", exported, "--key", rig_.trust() / "receipt-key.pem", "--transcript", file};
+    command.insert(command.end(), more.begin(), more.end());
+    return run(command);
+  };
+  expect_wrong(with_transcript(folder_ / "transcript.json"), "does not hold");
+  expect_wrong(with_transcript(rig_.state() / "ceremony/transcript.json", {"--identity", folder_ / "other.pub.pem"}), "not the identity key that was expected");
+}
+
+// Lines that the TPM never counted cannot be slipped in behind the last one that it did, not even by somebody who writes the disk.
+TEST_F(ExportedLog, LinesThatMatterAddedOnTheDiskStopTheAppliance) {
+  sign_one();
+  const fs::path log = rig_.state() / "log/audit.jsonl";
+  transparency::AuditChain chain;
+  std::istringstream text(read_text(log));
+  for (std::string line; std::getline(text, line);) ASSERT_TRUE(chain.accept(line));
+  const std::string forged = *chain.append(chain.last_at(), transparency::AuditEvent::administration, "", {{"anchor", "provisional"}, {"what", "officer mallory was added"}});
+  write_text(log, read_text(log) + forged + "\n");
+  for (const Command& command : {Command{program("coldseald"), "--root", rig_.root()},
+                                 Command{program("coldseal-admin"), "--root", rig_.root(), "log", "export", folder_ / "no"}})
+    expect_wrong(run(command), "line " + std::to_string(chain.lines()) + " is of a kind that is always anchored");
+  EXPECT_FALSE(fs::exists(folder_ / "no"));
 }
 
 TEST_F(ExportedLog, OlderCopiesAreRefusedAgainstANewerCheckpointAndTheTpm) {

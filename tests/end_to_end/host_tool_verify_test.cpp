@@ -4,7 +4,9 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "crypto/cms/signature_edit.hpp"
 #include "crypto/cms/signed_data.hpp"
+#include "crypto/formats/authenticode.hpp"
 #include "crypto/formats/catalog.hpp"
 #include "crypto/formats/pe_image.hpp"
 #include "crypto/keys/submitter_key.hpp"
@@ -254,6 +256,57 @@ TEST_F(Verify, NoticesFilesThatAreNotTheReceipts) {
   expect_receipt_finding("receipt.file-missing", "driver.inf");
   write_text(files() / "driver.inf", inf);
   EXPECT_EQ(verify({"--receipt", receipt_file()}).status, 0);
+}
+
+// A profile for old Windows: the officers approved two signatures in one file, and the file's bytes are the receipt's in every case here.
+TEST_F(Verify, WantsBothSignaturesThatWereApprovedForAFile) {
+  using crypto::DigestAlgorithm;
+  Vendor rsa(Vendor::Kind::rsa3072);   // SHA-1 is for RSA only
+  write_file(folder_ / "trust/rsa-root.crt", rsa.root().der());
+  fs::remove(files() / "driver.cat");
+  fs::remove(files() / "driver.sys");
+  const base::Bytes image = read_file(fs::path(COLDSEAL_SAMPLE_DIR) / "coldsample.exe");
+  const base::MemorySource source(image);
+  const auto parsed = *formats::PeImage::parse(source);
+  const DigestAlgorithm both[] = {DigestAlgorithm::sha1, DigestAlgorithm::sha256};
+  const auto measured = *parsed.measure(source, both);
+  const auto prepared = [&](DigestAlgorithm algorithm) {
+    return *cms::UnsignedData::prepare(formats::pe_content(measured.digest(algorithm)), {}, rsa.identity(), algorithm, crypto::Sha1::for_old_windows);
+  };
+  const auto signed_data = [&](const cms::UnsignedData& data) { return *data.with_signature(*rsa.key().sign(data.to_be_signed())); };
+  const cms::UnsignedData first = prepared(DigestAlgorithm::sha1);
+  const cms::UnsignedData second = prepared(DigestAlgorithm::sha256);
+  const auto deliver = [&](const std::vector<base::Bytes>& nested, std::vector<transparency::SigningItem> items) {
+    base::MemorySink out;
+    const base::Bytes signature = *cms::with_nested_signatures(signed_data(first), nested);
+    EXPECT_TRUE(formats::write_signed(source, parsed, measured, signature, out));
+    write_file(files() / "program.exe", out.bytes());
+    
+    transparency::Receipt changed = sample_receipt();
+    changed.appliance.receipt_keyid = crypto::sha256(receipt_key_.public_key_der()).hex();
+    changed.certificate->sha256 = rsa.leaf().fingerprint();
+    changed.key->spki_sha256 = crypto::sha256(rsa.leaf().public_key_der());
+    changed.signing_set->items = std::move(items);
+    changed.catalogs.clear();
+    changed.outputs.clear();
+    for (const char* const name : {"driver.inf", "program.exe"})
+      changed.outputs.push_back({name, crypto::sha256(read_file(files() / name)), std::string_view(name) == "program.exe" ? OutputOperation::embedded : OutputOperation::unchanged});
+    write_receipt(changed);
+  };
+  const transparency::SigningItem primary{"program.exe", "primary", first.to_be_signed()};
+  const transparency::SigningItem inner{"program.exe", "nested", second.to_be_signed()};
+  const base::Bytes ours = signed_data(second);
+  deliver({ours}, {primary, inner});
+  const Finished good = verify({"--receipt", receipt_file()});
+  EXPECT_EQ(good.status, 0) << good.output;
+  deliver({}, {primary, inner});   // the second is missing
+  expect_receipt_finding("receipt.not-approved", "program.exe");
+  deliver({ours}, {inner});   // only the second was approved
+  expect_receipt_finding("receipt.not-approved", "program.exe");
+  deliver({ours}, {primary, {"program.exe", "nested", crypto::sha256({})}});
+  expect_receipt_finding("receipt.not-approved", "program.exe");
+  deliver({rsa.sign(formats::pe_content(measured.digest(DigestAlgorithm::sha256)), {"another description", ""})}, {primary, inner});
+  expect_receipt_finding("receipt.not-approved", "program.exe");
 }
 
 TEST_F(Verify, NoticesASignatureByAnotherCertificateOrKeyThanTheReceipts) {

@@ -5,6 +5,7 @@
 
 #include <functional>
 
+#include "crypto/base/limits.hpp"
 #include "crypto/base/text.hpp"
 #include "crypto/transparency/merkle_tree.hpp"
 #include "tests/support/software_key.hpp"
@@ -80,7 +81,7 @@ TEST_F(Checkpoints, TextsOfOtherFormsAreNamed) {
   expect(with("\n\n", "\nextension\n\n"), Errc::malformed, "an empty line wanted");
   expect(note.substr(0, note.find("\n\n") + 2), Errc::malformed, "no signature");
   expect(note + "- a b\n", Errc::malformed, "is no signature");
-  expect(std::string(kCheckpointBytes + 1, 'a'), Errc::too_large, "bytes");
+  expect(std::string(base::limits::kCheckpointBytes + 1, 'a'), Errc::too_large, "bytes");
   std::string many = note;
   for (int i = 0; i < 16; ++i) many += note.substr(note.find("\n\n") + 2);
   expect(many, Errc::too_large, "more than 16 signatures");

@@ -8,6 +8,7 @@
 #include "crypto/base/limits.hpp"
 #include "crypto/transparency/canonical_json.hpp"
 #include "tests/support/sample_receipt.hpp"
+#include "tests/support/software_key.hpp"
 
 namespace transparency {
 namespace {
@@ -44,6 +45,12 @@ TEST(Receipt, OfARefusalHasTheRequestAsItsSubject) {
   EXPECT_EQ(json["subject"], Json::array({{{"digest", {{"sha256", std::string(64, 'a')}}}, {"name", "request"}}}));
 }
 
+void expect_not_made(Receipt receipt, std::string_view why) {
+  const base::Result<std::string> json = receipt.to_json();
+  ASSERT_FALSE(json) << why;
+  EXPECT_NE(json.error().text().find(why), std::string::npos) << json.error().text();
+}
+
 TEST(Receipt, SaysWhatTheTpmProvesOnlyWhereItSigned) {
   const Json signed_json = Json::parse(*sample_receipt().to_json())["predicate"];
   EXPECT_EQ(signed_json["key"]["proof"], "tpm");
@@ -56,18 +63,15 @@ TEST(Receipt, SaysWhatTheTpmProvesOnlyWhereItSigned) {
   rejected.rejection = Receipt::Rejection{"ben", rejected.created};
   rejected.outputs.clear();
   rejected.catalogs.clear();
+  expect_not_made(rejected, "does not say what became of this request");   // the line still says that it was signed
+  tests::SoftwareKey key = tests::SoftwareKey::generate_p256();
+  rejected = tests::in_log(rejected, key);
   const base::Result<std::string> text = rejected.to_json();
   ASSERT_TRUE(text) << text.error().text();
   const Json rejected_json = Json::parse(*text)["predicate"];
   EXPECT_EQ(rejected_json["key"]["proof"], "stated");
   EXPECT_EQ(rejected_json["signingSet"]["proof"], "stated");
   EXPECT_EQ(rejected_json["result"]["rejectedBy"]["officer"], "ben");
-}
-
-void expect_not_made(Receipt receipt, std::string_view why) {
-  const base::Result<std::string> json = receipt.to_json();
-  ASSERT_FALSE(json) << why;
-  EXPECT_NE(json.error().text().find(why), std::string::npos) << json.error().text();
 }
 
 Receipt changed(const std::function<void(Receipt&)>& change) {
@@ -105,7 +109,8 @@ TEST(Receipt, IsNotMadeOfBrokenFields) {
 
 TEST(Receipt, IsNotMadeWhenItsLogLineSaysSomethingElse) {
   const Receipt another = changed([](Receipt& r) { r.request_id = std::string(64, 'e'); });
-  expect_not_made(another, "does not say that this request's signing set was signed");
+  expect_not_made(another, "does not say what became of this request");
+  expect_not_made(changed([](Receipt& r) { r.signing_set->items.pop_back(); }), "does not say that this request's signing set was signed");
   expect_not_made(changed([](Receipt& r) { r.log.index = 16; }), "index and head are not those of the line");
   expect_not_made(changed([](Receipt& r) { r.log.line.replace(r.log.line.find("signed"), 6, "refused"); }), "index and head are not");
   expect_not_made(changed([](Receipt& r) { r.log.line = "{}"; }), "log: line");
