@@ -14,7 +14,7 @@ namespace appliance {
 // anchor is written; the one in use when there is none.
 base::Result<void> log_act(const AdminDesk& desk, transparency::AuditEvent event, const std::map<std::string, std::string>& data,
                            tpm::FirmwareGate* gate = nullptr);
-// The same without the anchor, and the line says so: for when no approval opens the gate.
+// The same without the anchor, and the line says so: for when no approval opens the gate. Not for events that are always anchored.
 base::Result<void> log_provisionally(const AdminDesk& desk, transparency::AuditEvent event, const std::map<std::string, std::string>& data);
 // A wrong PIN, a blocked person, somebody unknown. What was typed as a name is written down only when it is one: it may be a PIN.
 base::Result<void> log_failed_pin(const AdminDesk& desk, const tpm::Quorum& known, const std::string& typed, const std::string& reason);

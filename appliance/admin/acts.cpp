@@ -386,8 +386,8 @@ Result<void> approve_firmware(const AdminDesk& desk, const std::string& file) {
     TRY(log_act(desk, AuditEvent::administration, data, &gate));
   else if (until_now->test())
     TRY(log_act(desk, AuditEvent::administration, data, until_now));
-  else
-    TRY(log_provisionally(desk, AuditEvent::administration, data));
+  else   // an act's line must be anchored; this says what happened in one that need not be
+    TRY(log_provisionally(desk, AuditEvent::recovered, data));
   TRY(save_firmware_approval(desk.layout, approval));
   desk.terminal.show(fmt::format("firmware version {} is approved: {}", approval.version, base::fingerprint_words(approval.policy.bytes())));
   desk.terminal.show(opens ? "it is what runs now: the gate opens" : "it is not what runs now: " + printable(opens.error().text()));
