@@ -20,8 +20,8 @@ class Slip : public testing::Test {
   Slip() { write_text(folder_ / "key.pem", key_.public_key_pem()); }
   void write(transparency::Receipt receipt, crypto::Signer& log_key) {
     receipt.appliance.receipt_keyid = crypto::sha256(key_.public_key_der()).hex();
-    const auto json = in_log(std::move(receipt), log_key).to_json();
-    write_text(receipt_file(), transparency::Envelope::sign(transparency::kStatementPayloadType, json.value(), key_)->text());
+    const auto statement = in_log(std::move(receipt), log_key).to_json();
+    write_text(receipt_file(), transparency::Envelope::sign(transparency::kStatementPayloadType, statement.value(), key_)->text());
   }
   fs::path receipt_file() const { return folder_ / "receipt.dsse.json"; }
   Finished slip(const Command& more = {}) const {

@@ -13,7 +13,7 @@ namespace {
 using base::Bytes;
 using namespace std::chrono_literals;
 
-const Instant kStart = Instant(1000s);
+const Instant kSessionStart = Instant(1000s);
 
 // Takes all that one end has to say.
 Bytes all_output(Session& from, Instant now) {
@@ -23,9 +23,9 @@ Bytes all_output(Session& from, Instant now) {
 }
 
 struct Pair {
-  Instant now = kStart;
-  Session host{Role::host, 0xCAFE, kStart};
-  Session appliance{Role::appliance, 0, kStart};
+  Instant now = kSessionStart;
+  Session host{Role::host, 0xCAFE, kSessionStart};
+  Session appliance{Role::appliance, 0, kSessionStart};
 
   // Carries everything until both are silent.
   void settle() {
@@ -65,27 +65,27 @@ TEST(Session, ConnectsAndCarriesMessagesBothWays) {
 }
 
 TEST(Session, SaysHelloAgainUntilSomebodyAnswers) {
-  Session host(Role::host, 1, kStart);
-  EXPECT_FALSE(all_output(host, kStart).empty());
-  EXPECT_TRUE(all_output(host, kStart).empty());
-  host.tick(kStart + 100ms);
-  EXPECT_TRUE(all_output(host, kStart + 100ms).empty());
+  Session host(Role::host, 1, kSessionStart);
+  EXPECT_FALSE(all_output(host, kSessionStart).empty());
+  EXPECT_TRUE(all_output(host, kSessionStart).empty());
+  host.tick(kSessionStart + 100ms);
+  EXPECT_TRUE(all_output(host, kSessionStart + 100ms).empty());
   host.tick(host.next_deadline());
-  EXPECT_FALSE(all_output(host, kStart + 1s).empty());
+  EXPECT_FALSE(all_output(host, kSessionStart + 1s).empty());
 }
 
 TEST(Session, RefusesAnotherVersionOfTheProtocol) {
-  Session appliance(Role::appliance, 0, kStart);
-  appliance.receive(encode_frame({FrameType::hello, 5, 1, {3, 7, 0, 0, 1, 0}}), kStart);
+  Session appliance(Role::appliance, 0, kSessionStart);
+  appliance.receive(encode_frame({FrameType::hello, 5, 1, {3, 7, 0, 0, 1, 0}}), kSessionStart);
   FrameDecoder decoder;
   std::vector<Frame> answers;
-  decoder.feed(appliance.take_output(kStart), answers);
+  decoder.feed(appliance.take_output(kSessionStart), answers);
   ASSERT_EQ(answers.size(), 1U);
   EXPECT_EQ(answers[0].type, FrameType::reset);
   EXPECT_FALSE(appliance.connected());
 
-  Session host(Role::host, 5, kStart);
-  host.receive(encode_frame(answers[0]), kStart);
+  Session host(Role::host, 5, kSessionStart);
+  host.receive(encode_frame(answers[0]), kSessionStart);
   EXPECT_NE(end_of(host).find("version"), std::string::npos);
 }
 
@@ -93,7 +93,7 @@ TEST(Session, EndsWhenNothingIsHeard) {
   Pair pair;
   pair.settle();
   pair.host.send(Bytes{1});
-  for (Instant now = kStart; now < kStart + kSilence + 1s; now += 100ms) {
+  for (Instant now = kSessionStart; now < kSessionStart + kSilence + 1s; now += 100ms) {
     pair.host.tick(now);
     (void)all_output(pair.host, now);   // into the void
   }
@@ -190,7 +190,7 @@ TEST(Session, AsksWithAPingWhenTheLastFrameWasLost) {
   (void)all_output(pair.host, pair.now);   // lost
   ASSERT_TRUE(all_output(pair.host, pair.now).empty());
   pair.now = pair.host.next_deadline();
-  EXPECT_LE(pair.now - kStart, 1s);
+  EXPECT_LE(pair.now - kSessionStart, 1s);
   pair.host.tick(pair.now);
   const std::vector<Frame> frames = frames_of(pair.host, pair.now);
   ASSERT_EQ(frames.size(), 1U);
@@ -248,43 +248,43 @@ TEST(Session, FramesAreShortOnABadLineAndLongOnAGoodOne) {
 }
 
 TEST(Session, KeepsABoundedAmountOfWhatNobodyTakes) {
-  Session appliance(Role::appliance, 0, kStart);
-  appliance.receive(encode_frame({FrameType::hello, 5, 1, {kProtocolVersion, kProtocolVersion, 0, 0, 2, 0}}), kStart);
+  Session appliance(Role::appliance, 0, kSessionStart);
+  appliance.receive(encode_frame({FrameType::hello, 5, 1, {kProtocolVersion, kProtocolVersion, 0, 0, 2, 0}}), kSessionStart);
   // Pieces with gaps between them, all over the range of offsets: at most kGaps are kept, and nothing beyond the window.
   for (std::uint32_t number = 1; number < 5000; ++number) {
     Bytes payload = numbers({number * 977 % 400'000});
     payload.insert(payload.end(), 100, 1);
-    appliance.receive(encode_frame({FrameType::data, 5, number, payload}), kStart);
-    ASSERT_LE(appliance.take_output(kStart).size(), 12 + 8 * kGaps + 200);
+    appliance.receive(encode_frame({FrameType::data, 5, number, payload}), kSessionStart);
+    ASSERT_LE(appliance.take_output(kSessionStart).size(), 12 + 8 * kGaps + 200);
   }
   while (auto event = appliance.next_event()) EXPECT_FALSE(std::holds_alternative<Message>(*event));
 }
 
 TEST(Session, EndsOverAMessageLongerThanAnyMayBe) {
-  Session appliance(Role::appliance, 0, kStart);
-  appliance.receive(encode_frame({FrameType::hello, 5, 1, {kProtocolVersion, kProtocolVersion, 0, 0, 2, 0}}), kStart);
+  Session appliance(Role::appliance, 0, kSessionStart);
+  appliance.receive(encode_frame({FrameType::hello, 5, 1, {kProtocolVersion, kProtocolVersion, 0, 0, 2, 0}}), kSessionStart);
   Bytes payload = numbers({0});
   payload.insert(payload.end(), {0xFF, 0xFF, 1, 2, 3});   // a length of 65535
-  appliance.receive(encode_frame({FrameType::data, 5, 1, payload}), kStart);
+  appliance.receive(encode_frame({FrameType::data, 5, 1, payload}), kSessionStart);
   EXPECT_NE(end_of(appliance).find("65535"), std::string::npos);
 }
 
 TEST(Session, SaysThatNothingCanBeReadAtAnotherSpeed) {
-  Session appliance(Role::appliance, 0, kStart);
+  Session appliance(Role::appliance, 0, kSessionStart);
   EXPECT_FALSE(appliance.quality().is_unreadable());
-  appliance.receive(tests::some_bytes(500, 1), kStart);   // as a UART hears another speed
+  appliance.receive(tests::some_bytes(500, 1), kSessionStart);   // as a UART hears another speed
   EXPECT_TRUE(appliance.quality().is_unreadable());
-  appliance.receive(encode_frame({FrameType::hello, 5, 1, {kProtocolVersion, kProtocolVersion, 0, 0, 2, 0}}), kStart);
+  appliance.receive(encode_frame({FrameType::hello, 5, 1, {kProtocolVersion, kProtocolVersion, 0, 0, 2, 0}}), kSessionStart);
   EXPECT_FALSE(appliance.quality().is_unreadable());
   EXPECT_TRUE(appliance.connected());
 }
 
 TEST(Session, AnswersEndlessNegotiationWithBoundedMemory) {
-  Session appliance(Role::appliance, 0, kStart);
+  Session appliance(Role::appliance, 0, kSessionStart);
   Bytes hellos;
   for (std::uint32_t i = 0; i < 1000; ++i) base::append(hellos, encode_frame({FrameType::hello, i, i, {9, 9, 0, 0, 0, 0}}));
-  appliance.receive(hellos, kStart);
-  EXPECT_LE(appliance.take_output(kStart).size(), 8192U);
+  appliance.receive(hellos, kSessionStart);
+  EXPECT_LE(appliance.take_output(kSessionStart).size(), 8192U);
   EXPECT_FALSE(appliance.connected());
 }
 
