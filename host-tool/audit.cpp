@@ -197,6 +197,7 @@ void add_audit(base::Command& app, Run& run) {
   check.option("--identity", checking->identity, "PEM: the identity key that you know to be the appliance's; with --transcript");
   check.option("--since", checking->since, "an older checkpoint: the log must begin with what that was of");
   check.flag("--json", checking->json, "print one JSON object");
+  check.footer("Example:\n  coldseal audit verify coldseal-audit-vault-1-412 --key receipt-key.pem --transcript transcript.json");
   check.when_chosen([checking, &run] { run = [checking] { return verify(*checking); }; });
   base::Command view = command.sub("show", "Prints the log, one step a line, after checking that each continues the one before.");
   const auto viewing = std::make_shared<AuditOptions>();

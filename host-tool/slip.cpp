@@ -181,6 +181,7 @@ void add_slip(base::Command& app, Run& run) {
   command.option("RECEIPT", options->receipt, "receipt.dsse.json").required();
   command.option("--trust", options->trust, "the appliance's receipt key, or a folder with it").required();
   command.option("--html", options->html, "write a page to print to this file, instead of text on the terminal");
+  command.footer("Example:\n  coldseal slip signed/ID/receipt.dsse.json --trust receipt-key.pem --html slip.html");
   command.when_chosen([options, &run] { run = [options] { return slip(*options); }; });
 }
 

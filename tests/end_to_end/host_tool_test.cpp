@@ -201,12 +201,13 @@ TEST_F(HostTool, CollectAndSendSayWhatTheyNeed) {
 }
 
 TEST_F(HostTool, HelpIsThereForEveryCommandWithAnExample) {
-  for (const Command& command : {Command{"key", "create"}, {"request", "create"}, {"send"}, {"collect"}, {"inspect"}, {"verify"}}) {
+  for (const Command& command : {Command{"key", "create"}, {"request", "create"}, {"send"}, {"collect"}, {"inspect"}, {"verify"}, {"timestamp"},
+                                 {"audit", "verify"}, {"slip"}}) {
     Command help = command;
     help.push_back("--help");
     const Finished shown = coldseal(help);
     EXPECT_EQ(shown.status, 0);
-    EXPECT_TRUE(has(shown.output, "Example:")) << shown.output;
+    EXPECT_TRUE(has(shown.output, "Example:") || has(shown.output, "Examples:")) << shown.output;
   }
   EXPECT_EQ(coldseal({}).status, 2);
   EXPECT_EQ(coldseal({"explode"}).status, 2);
