@@ -27,7 +27,7 @@ class AdministratorActs : public testing::Test {
     return command;
   }
   Finished admin(const Command& more) const { return run(words(more)); }
-  std::string status() const { return run_well(words({"status"})); }
+  std::string status() const { return rig_.status(); }
   static std::function<void(AtTerminal&)> chooses(const TestOfficer& person) {
     return [person](AtTerminal& terminal) {
       terminal.expect(person.name + ": new PIN");

@@ -181,7 +181,7 @@ class Administrators : public testing::Test {
     rig_.prepare_ceremony();
     rig_.run_ceremony();
   }
-  std::string status() const { return run_well({program("coldseal-admin"), "--root", rig_.root(), "status"}); }
+  std::string status() const { return rig_.status(); }
   TempDir folder_;
   ApplianceRig rig_{folder_ / "rig"};
   const std::vector<TestOfficer> two{ApplianceRig::administrators()[2], ApplianceRig::administrators()[0]};

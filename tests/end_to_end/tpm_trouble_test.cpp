@@ -128,14 +128,14 @@ TEST_F(TpmTrouble, AFullTpmTakesNoNewOfficerAndKeepsTheOldOnes) {
     }
   ASSERT_FALSE(foreign.empty());
   const std::vector<TestOfficer> two{ApplianceRig::administrators()[0], ApplianceRig::administrators()[1]};
-  const std::string before = run_well({program("coldseal-admin"), "--root", rig_.root(), "status"});
+  const std::string before = rig_.status();
   {
     AtTerminal terminal({program("coldseal-admin"), "--root", rig_.root(), "officer", "add", "dan", "--key-class", "release"});
     ApplianceRig::approve_as(terminal, "administrator (", two);
     EXPECT_EQ(terminal.wait(), 1) << terminal.screen();
     EXPECT_NE(terminal.screen().find("no room for another index in the TPM"), std::string::npos) << terminal.screen();
   }
-  EXPECT_EQ(run_well({program("coldseal-admin"), "--root", rig_.root(), "status"}), before);
+  EXPECT_EQ(rig_.status(), before);
   rig_.start_daemon();
   expect_it_signs();   // a full TPM signs, and its log is anchored
   rig_.stop_daemon();

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
+#include <regex>
 #include <sstream>
 #include <stdexcept>
 
@@ -284,6 +285,11 @@ int ApplianceRig::answer_ceremony(std::string& screen) const {
 
 void ApplianceRig::wait_for_response(const std::string& id) const {
   wait_until("the response to " + id.substr(0, 8) + " is in the outbox", [&] { return std::filesystem::exists(outbox(id)); });
+}
+
+std::string ApplianceRig::status() const {
+  const std::string shown = run_well({program("coldseal-admin"), "--root", root(), "status"});
+  return std::regex_replace(shown, std::regex(", [0-9]+ days left"), "");
 }
 
 std::vector<std::string> ApplianceRig::audit_events(const std::string& id) const {

@@ -70,6 +70,8 @@ class ApplianceRig {
   std::filesystem::path submitter_key() const { return folder_ / "host/build-1.pem"; }
   std::filesystem::path trust() const { return folder_ / "host/trust"; }          // root.pem, receipt-key.pem
   std::filesystem::path ca_root() const { return trust() / "root.pem"; }
+  // What coldseal-admin status says, but for the days that certificates are valid, which become fewer by themselves.
+  std::string status() const;
   std::vector<std::string> audit_events(const std::string& id = {}) const;         // names, in order
   Swtpm& tpm() { return *tpm_; }
   static const std::vector<TestOfficer>& officers();
