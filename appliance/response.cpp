@@ -6,6 +6,7 @@
 #include "crypto/transparency/dsse.hpp"
 #include "usb/files/parcel.hpp"
 #include "usb/files/safe_write.hpp"
+#include "usb/files/shared_folder.hpp"
 #include "usb/wire/request.hpp"
 
 namespace appliance {
@@ -35,6 +36,7 @@ Result<crypto::Digest> write_receipt(const Layout& layout, Custody& custody, con
 }
 
 Result<void> publish_response(const Layout& layout, const std::string& id) {
+  TRY(usb::give_rights_of_shared_folder(layout.outbox(), part_of(layout, id)));
   return usb::rename_durably(part_of(layout, id), layout.outbox() / id, usb::IfThere::replace);
 }
 

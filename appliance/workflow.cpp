@@ -48,7 +48,8 @@ Result<void> Workflow::inspect_one(const RequestRecord& record_before) {
   const base::Bytes answer = TRY(run_inspector({.program = settings_.inspector,
                                                 .files = spooled.folder / wire::kFilesFolder,
                                                 .os_targets = spooled.request.os_targets,
-                                                .today = log_.now()}));
+                                                .today = log_.now(),
+                                                .user = settings_.inspector_user}));
   package::Inspection inspection = TRY(base::within("the inspector's answer", package::decode_inspection(answer)));
   if (inspection.has_errors())
     return refuse(id, "the inspection found errors", inspection.findings);

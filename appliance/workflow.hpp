@@ -12,6 +12,7 @@
 #include "appliance/anchored_log.hpp"
 #include "appliance/clock.hpp"
 #include "appliance/configuration.hpp"
+#include "appliance/confinement.hpp"
 #include "appliance/console_protocol.hpp"
 #include "appliance/custody.hpp"
 #include "appliance/layout.hpp"
@@ -31,6 +32,7 @@ class Workflow {
     Layout layout;
     Configuration configuration;
     std::filesystem::path inspector;   // the program
+    std::optional<UserIds> inspector_user = std::nullopt;
     const Clock* clock = nullptr;
     Journal journal;
   };

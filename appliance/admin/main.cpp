@@ -10,6 +10,7 @@
 #include "appliance/admin/log_export.hpp"
 #include "appliance/clock.hpp"
 #include "appliance/configuration.hpp"
+#include "appliance/confinement.hpp"
 #include "appliance/custody.hpp"
 #include "appliance/key_store.hpp"
 #include "appliance/layout.hpp"
@@ -55,7 +56,7 @@ class Program {
       std::fputs("coldseal-admin: what is to be done? coldseal-admin --help lists the subcommands\n", stderr);
       return 2;
     }
-    const Result<void> done = action_();
+    const Result<void> done = as_owner_and_confined();
     if (done) return 0;
     std::fputs(("coldseal-admin: " + base::printable(done.error().text()) + "\n").c_str(), stderr);
     const bool usage = done.error().code() == base::Errc::usage || done.error().code() == base::Errc::malformed ||
@@ -64,6 +65,11 @@ class Program {
   }
 
  private:
+  Result<void> as_owner_and_confined() {
+    TRY(appliance::become_owner_of(appliance::Layout(words_.root).state()));
+    TRY(appliance::confine_console());
+    return action_();
+  }
   // What a subcommand does once everything was parsed.
   void on(base::Command& command, std::function<Result<void>()> action) {
     command.when_chosen([this, action = std::move(action)] { action_ = action; });

@@ -160,8 +160,15 @@ void ApplianceRig::certify_key() const {
   run_well({program("coldseal-admin"), "--root", root(), "certificate", "--key-class", "release", ca / "chain.pem"});
 }
 
+Command ApplianceRig::command(Command before, const std::string& name, const Command& after) const {
+  before.push_back(run_as_.programs.empty() ? program(name) : (run_as_.programs / name).string());
+  before.insert(before.end(), {"--root", root()});
+  before.insert(before.end(), after.begin(), after.end());
+  return before;
+}
+
 void ApplianceRig::start_daemon() {
-  daemon_ = std::make_unique<Background>(Command{program("coldseald"), "--root", root()}, folder_ / "coldseald.log");
+  daemon_ = std::make_unique<Background>(command(run_as_.daemon, "coldseald", run_as_.daemon_options), folder_ / "coldseald.log");
   wait_until("coldseald listens", [this] {
     if (!daemon_->is_running()) throw std::runtime_error("coldseald ended:\n" + daemon_->log());
     return std::filesystem::exists(root() / "run/coldseal/console.sock");
@@ -174,9 +181,7 @@ void ApplianceRig::stop_daemon() {
 }
 
 Background ApplianceRig::start_courier(const Command& arguments) const {
-  Command command{program("coldseal-courier"), "--root", root()};
-  command.insert(command.end(), arguments.begin(), arguments.end());
-  return Background(command, folder_ / "courier.log");
+  return Background(command(run_as_.courier, "coldseal-courier", arguments), folder_ / "courier.log");
 }
 
 std::string ApplianceRig::make_request(const std::filesystem::path& package, const std::string& os,
@@ -204,7 +209,7 @@ void ApplianceRig::wait_for_journal(const std::string& id, const std::string& wh
 }
 
 std::unique_ptr<AtTerminal> ApplianceRig::open_request(const std::string& id) const {
-  auto console = std::make_unique<AtTerminal>(Command{program("coldseal-console"), "--root", root()}, show_screens_);
+  auto console = std::make_unique<AtTerminal>(command(run_as_.console, "coldseal-console", {}), show_screens_);
   const std::string list = console->expect("number to read a request");
   const std::size_t at = list.find(id.substr(0, 8));
   if (at == std::string::npos) throw std::runtime_error("the console does not list " + id + ":\n" + list);
