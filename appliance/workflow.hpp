@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "appliance/anchored_log.hpp"
+#include "appliance/checkup.hpp"
 #include "appliance/clock.hpp"
 #include "appliance/configuration.hpp"
 #include "appliance/confinement.hpp"
@@ -50,6 +51,8 @@ class Workflow {
   // For the console.
   WaitingList waiting() const;
   base::Result<Document> review(const std::string& id);
+  // How everything is, with what to do; during a sitting the TPM is left alone.
+  Checkup checkup();
   // The TPM, opened anew, and what is to be done about it: where officers begin when it said no.
   base::Result<Document> look_at_tpm();
   base::Result<Approval> begin_approval(const std::string& id);

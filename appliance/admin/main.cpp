@@ -7,6 +7,7 @@
 #include "appliance/admin/acts.hpp"
 #include "appliance/admin/ceremony.hpp"
 #include "appliance/admin/certificates.hpp"
+#include "appliance/admin/condition.hpp"
 #include "appliance/admin/log_export.hpp"
 #include "appliance/clock.hpp"
 #include "appliance/configuration.hpp"
@@ -36,6 +37,7 @@ struct Words {   // of all subcommands
   std::string mode = "development";
   std::size_t version = 0;
   unsigned quorum = 0;
+  bool as_json = false;
   keys::SubjectName subject;
 };
 
@@ -185,8 +187,19 @@ class Program {
     on_desk(exported, [this](const AdminDesk& desk) { return appliance::export_log(desk, words_.file); });
     base::Command wipe = app_.sub("wipe", "destroy every key of this appliance");
     on_desk(wipe, [](const AdminDesk& desk) { return appliance::wipe(desk); });
-    base::Command status = app_.sub("status", "TPM, firmware, people, keys and certificates");
-    on_desk(status, [](const AdminDesk& desk) { return appliance::show_status(desk.layout, desk.custody, desk.terminal); });
+    add_condition();
+  }
+
+  // These two work while coldseald runs: it answers for itself.
+  void add_condition() {
+    for (const bool doctor : {false, true}) {
+      base::Command command = app_.sub(doctor ? "doctor" : "status",
+                                       doctor ? "what needs somebody, and what to do; status 1 when anything does" : "TPM, firmware, people, keys, certificates, clock, log, space");
+      command.flag("--json", words_.as_json, "as JSON, every item with its state");
+      on(command, [this, doctor] {
+        return appliance::show_condition(appliance::Layout(words_.root), {words_.as_json, doctor}, terminal_, clock_);
+      });
+    }
   }
 
   void add_certificates() {

@@ -15,6 +15,7 @@
 #include "appliance/confinement.hpp"
 #include "appliance/custody.hpp"
 #include "appliance/daemon/console_server.hpp"
+#include "appliance/daemon/status_server.hpp"
 #include "appliance/layout.hpp"
 #include "appliance/process_setup.hpp"
 #include "appliance/workflow.hpp"
@@ -54,6 +55,7 @@ base::Result<void> serve(const appliance::Layout& layout, const Users& users) {
   boost::asio::io_context io;
   const std::unique_ptr<appliance::ConsoleServer> console =
       TRY(appliance::ConsoleServer::listen(io, layout, *workflow, console_user));
+  const std::unique_ptr<appliance::StatusServer> status = TRY(appliance::StatusServer::listen(io, layout, *workflow));
   boost::asio::signal_set signals(io, SIGINT, SIGTERM);
   signals.async_wait([&](auto error, int) {
     if (error) return;

@@ -294,7 +294,8 @@ void ApplianceRig::wait_for_response(const std::string& id) const {
 
 std::string ApplianceRig::status() const {
   const std::string shown = run_well({program("coldseal-admin"), "--root", root(), "status"});
-  return std::regex_replace(shown, std::regex(", [0-9]+ days left"), "");
+  const std::string facts = shown.substr(0, shown.find("check-up by"));
+  return std::regex_replace(facts, std::regex(", [0-9]+ days left"), "");
 }
 
 std::vector<std::string> ApplianceRig::audit_events(const std::string& id) const {
