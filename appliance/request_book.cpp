@@ -88,6 +88,7 @@ Result<void> RequestBook::apply(const AuditLine& line) {
     case AuditEvent::received:
       record.id = line.request;
       record.submitter = field(line, "submitter");
+      record.keyid = field(line, "keyid");
       record.profile = field(line, "profile");
       record.received_at = line.at;
       return {};

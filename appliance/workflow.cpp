@@ -35,6 +35,7 @@ Result<void> Workflow::take_in_one(const std::string& id) {
               {"profile", accepted.request.profile},
               {"files", fmt::format("{}", accepted.request.files.size())}}));
   TRY(complete_spool(id));
+  mark_waiting(id);
   note(id, fmt::format("received from {}", accepted.submitter));
   return remove_from_inbox(id);
 }

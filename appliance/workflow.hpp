@@ -89,6 +89,7 @@ class Workflow {
   base::Result<void> put_right_after_restart();
   base::Result<void> carry_out_what_was_recorded();
   base::Result<void> complete_spool(const std::string& id) const;
+  void mark_waiting(const std::string& id) const;
   base::Result<void> record(transparency::AuditEvent event, const std::string& id, const Fields& data);
   // The anchor in the TPM, once the log was held against it since the TPM was opened.
   base::Result<tpm::AuditAnchor> checked_anchor();

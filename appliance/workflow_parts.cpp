@@ -98,6 +98,8 @@ Result<void> Workflow::put_right_after_restart() {
   }
   remove_leftovers(layout.spool());
   remove_leftovers(layout.outbox());
+  for (const RequestState state : {RequestState::received, RequestState::waiting})
+    for (const RequestRecord* const open : book_.in_state(state)) mark_waiting(open->id);
   return {};
 }
 
@@ -108,6 +110,12 @@ Result<void> Workflow::complete_spool(const std::string& id) const {
   if (is_there(place)) return {};
   if (!is_there(part)) return fail(Errc::mismatch, "the appliance has lost its copy of the request; send a new request");
   return usb::rename_durably(part, place);
+}
+
+// Only for the submitter's information: without the mark everything goes on as well.
+void Workflow::mark_waiting(const std::string& id) const {
+  if (const Result<void> marked = appliance::mark_waiting(settings_.layout, id, book_.find(id)->keyid); !marked)
+    note(id, marked.error().text());
 }
 
 Result<void> Workflow::carry_out_what_was_recorded() {
