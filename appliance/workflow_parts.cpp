@@ -178,7 +178,7 @@ Result<void> Workflow::remove_from_inbox(const std::string& id) {
 }
 
 void Workflow::take_in() {
-  if (sitting_ != nullptr || !is_due(take_in_again_at_)) return;
+  if (people_are_busy() || !is_due(take_in_again_at_)) return;
   std::vector<std::string> ids;
   std::error_code ignored;
   for (const auto& entry : std::filesystem::directory_iterator(settings_.layout.inbox(), ignored))
@@ -192,7 +192,7 @@ void Workflow::take_in() {
 }
 
 void Workflow::inspect_received() {
-  if (sitting_ != nullptr || !is_due(inspect_again_at_)) return;
+  if (people_are_busy() || !is_due(inspect_again_at_)) return;
   for (const RequestRecord* const received : book_.in_state(RequestState::received)) {
     const std::string id = received->id;
     Result<void> inspected = inspect_one(*received);
@@ -273,7 +273,7 @@ Result<Document> Workflow::review(const std::string& id) {
 }
 
 Result<Document> Workflow::look_at_tpm() {
-  if (sitting_ != nullptr) return fail(Errc::unavailable, "a request is being approved; look at the TPM afterwards");
+  if (people_are_busy()) return fail(Errc::unavailable, "something is being approved; look at the TPM afterwards");
   custody_.let_go();
   const Result<tpm::AuditAnchor> anchor = checked_anchor();
   Document document = report_on_tpm(settings_.layout, custody_);
@@ -295,9 +295,13 @@ Result<Approval> Workflow::sitting_view() {
   std::string words = TRY(custody_.words());
   const auto left = std::chrono::duration_cast<std::chrono::seconds>(sitting_->ends() - settings_.clock->steady());
   const auto signing = std::chrono::ceil<std::chrono::seconds>(sitting_->estimate());
-  return Approval{sitting_->approved(), sitting_->needed(), sitting_->may_still_approve(),
-                  static_cast<std::uint32_t>(std::max<std::int64_t>(0, left.count())),
-                  static_cast<std::uint32_t>(signing.count()), std::move(words)};
+  return Approval{.approved = sitting_->approved(),
+                  .needed = sitting_->needed(),
+                  .officers = sitting_->may_still_approve(),
+                  .seconds_left = static_cast<std::uint32_t>(std::max<std::int64_t>(0, left.count())),
+                  .signing_seconds = static_cast<std::uint32_t>(signing.count()),
+                  .words = std::move(words),
+                  .commands = {}};
 }
 
 Result<void> Workflow::prove_officer(const KeyClass& key_class, const std::string& name, base::SecretBytes pin) {

@@ -8,6 +8,7 @@
 #include "appliance/admin/people.hpp"
 #include "appliance/anchored_log.hpp"
 #include "appliance/configuration.hpp"
+#include "appliance/remedy.hpp"
 #include "crypto/base/byte_writer.hpp"
 #include "crypto/base/limits.hpp"
 #include "crypto/base/text.hpp"
@@ -265,7 +266,7 @@ Result<void> unlock(const AdminDesk& desk, const std::optional<std::string>& key
   const RosterInForce roster = TRY(roster_of(desk, key_class));
   const tpm::Officer person = TRY(person_on(roster.quorum, name));
   TRY(do_all(desk, fmt::format("unlock {}", person.name),
-             {OwnerCommand::write(attest::person_index(person.nv_index), armed(), fmt::format("{} tries for {}, the same PIN", tpm::kPinTries, person.name))}));
+             {unlock_command(person, key_class ? "key class " + *key_class : "administrators")}));
   desk.terminal.show(fmt::format("{} is unlocked: {} tries, the same PIN", person.name, tpm::kPinTries));
   return {};
 }
@@ -300,7 +301,7 @@ Result<void> set_clock(const AdminDesk& desk, base::Time now) {
 }
 
 Result<void> reset_lockout(const AdminDesk& desk) {
-  return do_all(desk, "reset the TPM's lockout", {OwnerCommand::reset_lockout("the TPM's own count of failed tries goes to none")});
+  return do_all(desk, "reset the TPM's lockout", {lockout_reset_command()});
 }
 
 namespace {
