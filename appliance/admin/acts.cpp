@@ -64,7 +64,7 @@ class Act {  // one act: approved, logged, then carried out command by command
                                              return act.administration_.approve(name, std::move(pin), all);
                                            },
                                            [&](const std::string& name, const std::string& reason) {
-                                             return log_failed_pin(desk, act.administration_.administrators(), name, reason);
+                                             return log_failed_pin(desk.layout, desk.clock, act.administration_.administrators(), name, reason);
                                            }));
     TRY(act.log(event, what, fingerprint));
     return act;
@@ -253,7 +253,7 @@ Result<void> change_own_pin(const AdminDesk& desk, const std::optional<std::stri
   const base::SecretBytes old_pin = TRY(ask_pin(person.name, desk.terminal));
   const base::SecretBytes pin = TRY(new_pin(person.name, desk.terminal));
   if (const Result<void> proved = tpm::prove_officer(*device, person, old_pin); !proved) {
-    TRY(log_failed_pin(desk, roster.quorum, person.name, proved.error().text()));
+    TRY(log_failed_pin(desk.layout, desk.clock, roster.quorum, person.name, proved.error().text()));
     return proved;
   }
   TRY(log_act(desk, AuditEvent::administration, {{"what", person.name + " changes the own PIN"}}));
