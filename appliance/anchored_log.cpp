@@ -16,12 +16,13 @@ const std::string kField(transparency::kAnchorField);
 
 }  // namespace
 
-Result<AnchoredLog::Opened> AnchoredLog::open(const std::filesystem::path& file, const Clock& clock) {
-  AuditLog::Opened opened = TRY(AuditLog::open(file, clock));
-  Opened result{AnchoredLog(std::move(opened.log)), std::move(opened.lines)};
-  for (std::size_t i = 0; i < result.lines.size(); ++i)
-    result.log.lines_.add(result.lines[i], i + 1 < result.lines.size() ? result.lines[i + 1].previous : result.log.log_.head());
-  return result;
+Result<AnchoredLog::Opened> AnchoredLog::open(const std::filesystem::path& file, const Clock& clock, const SeeLine& see) {
+  transparency::AnchoredLines lines;
+  AuditLog log = TRY(AuditLog::open(file, clock, [&](const AuditLine& line, const crypto::Digest& digest) -> Result<void> {
+    lines.add(line, digest);
+    return see ? see(line) : Result<void>();
+  }));
+  return Opened{AnchoredLog(std::move(log), std::move(lines))};
 }
 
 Result<AuditLine> AnchoredLog::append(AuditEvent event, const std::string& request, std::map<std::string, std::string> data) {

@@ -60,10 +60,11 @@ Workflow::Workflow(Settings settings, AnchoredLog log)
 
 Result<std::unique_ptr<Workflow>> Workflow::start(Settings settings) {
   TRY(make_state_folders(settings.layout));
-  AnchoredLog::Opened opened = TRY(AnchoredLog::open(settings.layout.audit_log(), *settings.clock));
+  RequestBook book;
+  AnchoredLog::Opened opened = TRY(AnchoredLog::open(settings.layout.audit_log(), *settings.clock,
+                                                     [&book](const transparency::AuditLine& line) { return book.apply(line); }));
   std::unique_ptr<Workflow> workflow(new Workflow(std::move(settings), std::move(opened.log)));
-  for (const transparency::AuditLine& line : opened.lines)
-    TRY(base::within("audit log", workflow->book_.apply(line)));
+  workflow->book_ = std::move(book);
   TRY(workflow->put_right_after_restart());
   // So that every screen says from the start what kind of TPM this is; without one, requests are still taken in.
   if (const Result<tpm::AuditAnchor> anchor = workflow->checked_anchor(); !anchor) {
