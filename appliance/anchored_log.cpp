@@ -71,12 +71,13 @@ Result<void> AnchoredLog::check(tpm::AuditAnchor& anchor) {
   const std::string advice = "do not sign, keep the file, call the administrators; they can accept the log as it is with "
                              "coldseal-admin log rebaseline, which stays visible for ever";
   if (state.count > count)
-    return fail(Errc::mismatch, fmt::format("audit log: the TPM counted {} anchored lines and the log has {}: lines are missing, or it "
-                                            "is an older copy; {}", state.count, count, advice));
+    return fail(Errc::mismatch, fmt::format("audit log: the TPM counted {} anchored lines and the log has {}: lines are missing from line {} on, or it "
+                                            "is an older copy; {}", state.count, count, log_.lines() + 1, advice));
   if (state.count < count)
     return fail(Errc::mismatch, fmt::format("audit log: it has {} anchored lines and the TPM counted {}: the TPM was set back, or is "
                                             "another one; {}", count, state.count, advice));
-  return fail(Errc::mismatch, fmt::format("audit log: its anchored lines are not those that the TPM saw: a line was changed; {}", advice));
+  return fail(Errc::mismatch, fmt::format("audit log: its anchored lines are not those that the TPM saw: line {} was changed, or every line from an "
+                                          "earlier one on; {}", expected.last ? expected.last->number : log_.lines(), advice));
 }
 
 Result<tpm::AnchorBaseline> AnchoredLog::as_it_is(const tpm::AuditAnchor& anchor) const {

@@ -36,7 +36,9 @@ class AuditLog {
                                                const std::map<std::string, std::string>& data);
   std::uint64_t lines() const { return chain_.lines(); }
   const crypto::Digest& head() const { return chain_.head(); }
-  const transparency::MerkleTree& tree() const { return tree_; }   // of all lines
+  // Of all lines; it proves those that coldseald may yet answer about.
+  const transparency::MerkleTree& tree() const { return tree_; }
+  static constexpr std::uint64_t kProvableLines = 1U << 16;
   const std::string& last_line() const { return last_line_; }      // without its newline; empty for an empty log
 
  private:
@@ -48,7 +50,7 @@ class AuditLog {
   std::uint64_t size_ = 0;   // bytes that are whole lines
   bool has_more_ = false;    // bytes of a line that could not be written may lie behind them
   transparency::AuditChain chain_;
-  transparency::MerkleTree tree_;
+  transparency::MerkleTree tree_{kProvableLines};
   std::string last_line_;
 };
 

@@ -43,6 +43,19 @@ Result<void> make_state_folders(const Layout& layout) {
   return {};
 }
 
+// The ids under which something with that ending lies there.
+std::vector<std::string> names_in(const std::filesystem::path& folder, std::string_view ending) {
+  std::vector<std::string> ids;
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, ignored)) {
+    std::string name = entry.path().filename().string();
+    if (!name.ends_with(ending)) continue;
+    name.resize(name.size() - ending.size());
+    if (wire::is_request_id(name)) ids.push_back(std::move(name));
+  }
+  return ids;
+}
+
 void remove_leftovers(const std::filesystem::path& folder) {
   std::error_code ignored;
   std::vector<std::filesystem::path> leftovers;
@@ -65,8 +78,8 @@ Result<std::unique_ptr<Workflow>> Workflow::start(Settings settings) {
                                                      [&book](const transparency::AuditLine& line) { return book.apply(line); }));
   std::unique_ptr<Workflow> workflow(new Workflow(std::move(settings), std::move(opened.log)));
   workflow->book_ = std::move(book);
-  TRY(workflow->put_right_after_restart());
-  // So that every screen says from the start what kind of TPM this is; without one, requests are still taken in.
+  // Before anything is written, so that a log that was changed stays as it was found. It also lets every screen say from the
+  // start what kind of TPM this is; without one, requests are still taken in.
   if (const Result<tpm::AuditAnchor> anchor = workflow->checked_anchor(); !anchor) {
     // What administrators must look at stops the start; what may pass does not.
     const Errc code = anchor.error().code();
@@ -75,6 +88,7 @@ Result<std::unique_ptr<Workflow>> Workflow::start(Settings settings) {
   } else if (const Result<void> opens = workflow->custody_.gate().value()->test(); !opens && opens.error().code() == Errc::refused) {
     return tl::unexpected<base::Error>(opens.error());   // firmware that is not approved, or too old, can do nothing here
   }
+  TRY(workflow->put_right_after_restart());
   return workflow;
 }
 
@@ -89,13 +103,16 @@ Result<void> Workflow::put_right_after_restart() {
     // A lost copy is refused later, with a receipt; everything else must not be taken for a leftover below.
     if (const Result<void> completed = complete_spool(received->id); !completed && completed.error().code() != Errc::mismatch)
       return completed;
-  for (const RequestRecord* const answered : book_.in_state(RequestState::answered)) {
-    const std::filesystem::path part = layout.outbox() / (answered->id + ".part");
-    const auto receipt = usb::read_file(part / wire::kReceiptName, base::limits::kReceiptBytes);
-    if (receipt && crypto::sha256(*receipt).hex() == answered->receipt_digest)
-      TRY(publish_response(layout, answered->id));
-    std::error_code ignored;
-    std::filesystem::remove_all(layout.spool() / answered->id, ignored);
+  // Of the answered ones, which may be very many, only those of which something lies there.
+  for (const std::string& id : names_in(layout.outbox(), ".part")) {
+    const RequestRecord* const known = book_.find(id);
+    if (known == nullptr || known->state != RequestState::answered) continue;
+    const auto receipt = usb::read_file(layout.outbox() / (id + ".part") / wire::kReceiptName, base::limits::kReceiptBytes);
+    if (receipt && crypto::sha256(*receipt).hex() == known->receipt_digest) TRY(publish_response(layout, id));
+  }
+  for (const std::string& id : names_in(layout.spool(), "")) {
+    const RequestRecord* const known = book_.find(id);
+    if (known != nullptr && known->state == RequestState::answered) TRY(remove_from_spool(id));
   }
   remove_leftovers(layout.spool());
   remove_leftovers(layout.outbox());
@@ -120,6 +137,10 @@ Result<void> Workflow::carry_out_what_was_recorded() {
   while (!unpublished_.empty()) {
     TRY(publish_response(settings_.layout, unpublished_.back()));
     unpublished_.pop_back();
+  }
+  while (!unremoved_.empty()) {
+    TRY(remove_from_spool(unremoved_.back()));
+    unremoved_.pop_back();
   }
   return {};
 }
@@ -167,6 +188,13 @@ Result<void> Workflow::remove_from_inbox(const std::string& id) {
   std::error_code error;
   std::filesystem::remove_all(settings_.layout.inbox() / id, error);
   if (error) return fail(Errc::io, fmt::format("inbox/{}: {}", id, error.message()));
+  return {};
+}
+
+Result<void> Workflow::remove_from_spool(const std::string& id) const {
+  std::error_code error;
+  std::filesystem::remove_all(settings_.layout.spool() / id, error);
+  if (error) return fail(Errc::io, fmt::format("spool/{}: {}", id, error.message()));
   return {};
 }
 
@@ -247,7 +275,7 @@ Result<void> Workflow::expect_rules(const RequestRecord& record, const ProfileRu
 
 Result<Workflow::Prepared> Workflow::prepare_as_inspected(const RequestRecord& record) const {
   const SpooledRequest spooled = TRY(SpooledRequest::load(settings_.layout, settings_.configuration, record.id));
-  package::Inspection inspection = TRY(load_inspection(spooled, record.inspection_digest));
+  package::Inspection inspection = TRY(load_inspection(settings_.layout, record.inspection_digest));
   Prepared prepared = TRY(prepare(record.id, std::move(inspection)));
   if (prepared.plan.set().fingerprint().hex() != record.signing_set)
     return fail(Errc::mismatch, "what would be signed is not what was inspected: the configuration, the certificate or the "
@@ -319,6 +347,8 @@ Result<transparency::Receipt> Workflow::receipt_of(const std::string& id) {
   const std::string line = decided != nullptr && decided->decision ? transparency::audit_line_json(*decided->decision) : log_.last_line();
   const std::uint64_t index = decided != nullptr && decided->decision ? decided->decision->index : log_.lines() - 1;
   tpm::ReceiptKey* const key = TRY(custody_.receipt_key());
+  if (index < log_.tree().first_provable())
+    return fail(Errc::refused, fmt::format("line {} of the audit log is too far back to be proved in a receipt", index + 1));
   transparency::TlogProof proof{index, log_.tree().inclusion(index, log_.lines()), {}};
   proof.checkpoint =
       TRY(transparency::sign_checkpoint({transparency::log_origin(settings_.configuration.name), log_.lines(), log_.tree().root()}, *key));
@@ -343,7 +373,7 @@ Result<void> Workflow::describe_signing(transparency::Receipt& receipt, const Si
   receipt.certificate = {identity.leaf().fingerprint(), identity.leaf().subject()};
   receipt.signing_set = sitting.plan().set();
   const RequestRecord* const known = book_.find(sitting.id());
-  const package::Inspection inspection = TRY(load_inspection(sitting.spooled(), known->inspection_digest));
+  const package::Inspection inspection = TRY(load_inspection(settings_.layout, known->inspection_digest));
   describe_findings(receipt, inspection.findings);
   for (const transparency::OutputFile& output : outputs)
     if (output.operation == transparency::OutputOperation::catalog_signed) receipt.catalogs.push_back(output.path);

@@ -38,6 +38,7 @@ class DaemonCrashes {  // one appliance; every point is a request of its own
   std::string whole_request(const std::string& id);   // as far as it goes
   std::string examine_wreck(const std::string& id) const;
   std::string finish(const std::string& id);
+  bool is_waiting(const std::string& id) const;
   bool log_has(const std::string& id, const std::string& event) const;
   void restart();
   TempDir folder_;
