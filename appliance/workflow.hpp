@@ -124,6 +124,7 @@ class Workflow {
   std::uint64_t checked_opening_ = 0;   // custody_.openings() when the log was held against its anchor
   std::vector<std::string> unpublished_;   // answered, but the folder in the outbox has not got its name yet
   std::vector<std::string> unremoved_;     // answered, but their copies are still in the spool
+  std::string taken_last_;
   Moment take_in_again_at_{};
   Moment inspect_again_at_{};
   Moment catch_up_again_at_{};

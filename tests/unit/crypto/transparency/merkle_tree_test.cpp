@@ -97,8 +97,8 @@ TEST(MerkleTree, OfTheNewestLeavesProvesThemAsTheWholeOneDoesAndHoldsNoMore) {
     MerkleTree whole;
     MerkleTree recent(newest);
     for (std::size_t i = 0; i < lines.size(); ++i) {
-      whole.add(base::as_bytes(lines[i]));
-      recent.add(base::as_bytes(lines[i]));
+      whole.add(lines[i]);
+      recent.add(lines[i]);
       const std::uint64_t size = i + 1;
       ASSERT_EQ(recent.size(), size);
       ASSERT_EQ(recent.root(), whole.root()) << size;
