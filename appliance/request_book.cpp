@@ -89,6 +89,7 @@ Result<void> RequestBook::apply(const AuditLine& line) {
     RequestRecord& record = open_[line.request];
     record.id = line.request;
     record.submitter = field(line, "submitter");
+    record.keyid = field(line, "keyid");
     record.profile = field(line, "profile");
     record.received_at = line.at;
     return {};
@@ -142,7 +143,7 @@ Result<void> RequestBook::apply(const AuditLine& line) {
 }
 
 void RequestBook::forget_details(RequestRecord& record) {
-  for (std::string* const text : {&record.submitter, &record.inspection_digest, &record.signing_set}) std::string().swap(*text);
+  for (std::string* const text : {&record.submitter, &record.keyid, &record.inspection_digest, &record.signing_set}) std::string().swap(*text);
   std::vector<RecordedApproval>().swap(record.approvals);
   record.rejection.reset();
   record.decision.reset();

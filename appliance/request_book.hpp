@@ -41,6 +41,7 @@ struct RequestRecord {
   std::string id;
   RequestState state = RequestState::received;
   std::string submitter;
+  std::string keyid;               // of the key that signed the request
   std::string profile;
   base::Time received_at{};
   std::string inspection_digest;   // hex

@@ -35,6 +35,7 @@ Result<void> Workflow::take_in_one(const std::string& id) {
               {"profile", accepted.request.profile},
               {"files", fmt::format("{}", accepted.request.files.size())}}));
   TRY(complete_spool(id));
+  mark_waiting(id);
   note(id, fmt::format("received from {}", accepted.submitter));
   return remove_from_inbox(id);
 }
@@ -68,7 +69,7 @@ Result<void> Workflow::inspect_one(const RequestRecord& record_before) {
 // ---- waiting ► in approval --------------------------------------------------------------------------------------
 
 Result<Approval> Workflow::begin_approval(const std::string& id) {
-  if (sitting_ != nullptr) return fail(Errc::unavailable, "another request is being approved; one at a time");
+  if (people_are_busy()) return fail(Errc::unavailable, "something else is being approved; one at a time");
   const RequestRecord* const known = TRY(waiting_request(id));
   Prepared prepared = TRY(prepare_as_inspected(*known));
   TRY(expect_rules(*known, prepared.rules, prepared.identity, prepared.plan.set().items.size()));
@@ -93,6 +94,7 @@ Result<Approval> Workflow::begin_approval(const std::string& id) {
 }
 
 Result<ConsoleAnswer> Workflow::enter_pin(const std::string& officer, base::SecretBytes pin, const OnProgress& progress) {
+  if (remedy_ != nullptr) return enter_administrators_pin(officer, std::move(pin));
   if (sitting_ == nullptr) return fail(Errc::refused, "no request is being approved; begin again");
   const std::string id = sitting_->id();
   if (const Result<void> approved = sitting_->approve(officer, std::move(pin)); !approved) {
@@ -149,7 +151,7 @@ Result<Done> Workflow::reject(const std::string& id, const std::string& officer,
   const RequestRecord* const known = TRY(rejectable_request(id));
   const Profile* const profile = TRY(settings_.configuration.profile(known->profile));
   const KeyClass key_class = TRY(KeyClass::load(settings_.layout, profile->key_class));
-  if (sitting_ == nullptr) custody_.notice_loss();
+  if (!people_are_busy()) custody_.notice_loss();
   if (const Result<void> proved = prove_officer(key_class, officer, std::move(pin)); !proved) {
     TRY(record(AuditEvent::approval_failed, id,
                {{"officer", name_to_record(key_class, officer)}, {"reason", proved.error().text()}}));
@@ -206,6 +208,10 @@ Result<void> Workflow::refuse_at_the_door(const std::string& id, const base::Err
 }
 
 void Workflow::end_sitting(const std::string& why) {
+  if (remedy_ != nullptr) {
+    note("", remedy_->what() + ": nothing was done: " + why);
+    remedy_.reset();
+  }
   if (sitting_ == nullptr) return;
   const std::string id = sitting_->id();
   sitting_.reset();
@@ -216,6 +222,7 @@ void Workflow::end_sitting(const std::string& why) {
 }
 
 void Workflow::expire_sitting() {
+  if (remedy_ != nullptr && settings_.clock->steady() >= remedy_->ends()) end_sitting("the approval ran out of time");
   if (sitting_ == nullptr || settings_.clock->steady() < sitting_->ends()) return;
   const std::string id = sitting_->id();
   sitting_.reset();

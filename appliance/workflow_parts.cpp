@@ -1,4 +1,4 @@
-// What the arrows of workflow.cpp are made of: starting and putting right, loading and preparing, receipts, notes.
+// What the arrows of workflow.cpp are made of: catching up, loading and preparing, receipts, notes.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -38,33 +38,6 @@ bool may_pass(const base::Error& error) {
   }
 }
 
-Result<void> make_state_folders(const Layout& layout) {
-  for (const std::filesystem::path& folder : {layout.inbox(), layout.spool(), layout.outbox(), layout.runtime()})
-    TRY(usb::make_folders(folder));
-  return {};
-}
-
-// The ids under which something with that ending lies there.
-std::vector<std::string> names_in(const std::filesystem::path& folder, std::string_view ending) {
-  std::vector<std::string> ids;
-  std::error_code ignored;
-  for (const auto& entry : std::filesystem::directory_iterator(folder, ignored)) {
-    std::string name = entry.path().filename().string();
-    if (!name.ends_with(ending)) continue;
-    name.resize(name.size() - ending.size());
-    if (wire::is_request_id(name)) ids.push_back(std::move(name));
-  }
-  return ids;
-}
-
-void remove_leftovers(const std::filesystem::path& folder) {
-  std::error_code ignored;
-  std::vector<std::filesystem::path> leftovers;
-  for (const auto& entry : std::filesystem::directory_iterator(folder, ignored))
-    if (!wire::is_request_id(entry.path().filename().string())) leftovers.push_back(entry.path());
-  for (const std::filesystem::path& leftover : leftovers) std::filesystem::remove_all(leftover, ignored);
-}
-
 }  // namespace
 
 Workflow::Workflow(Settings settings, AnchoredLog log)
@@ -72,61 +45,10 @@ Workflow::Workflow(Settings settings, AnchoredLog log)
       log_(std::move(log)),
       custody_(settings_.layout, settings_.configuration.tpm, settings_.configuration.mode, settings_.configuration.digest) {}
 
-Result<std::unique_ptr<Workflow>> Workflow::start(Settings settings) {
-  TRY(make_state_folders(settings.layout));
-  RequestBook book;
-  AnchoredLog::Opened opened = TRY(AnchoredLog::open(settings.layout.audit_log(), *settings.clock,
-                                                     [&book](const transparency::AuditLine& line) { return book.apply(line); }));
-  std::unique_ptr<Workflow> workflow(new Workflow(std::move(settings), std::move(opened.log)));
-  workflow->book_ = std::move(book);
-  // Before anything is written, so that a log that was changed stays as it was found. It also lets every screen say from the
-  // start what kind of TPM this is; without one, requests are still taken in.
-  if (const Result<tpm::AuditAnchor> anchor = workflow->checked_anchor(); !anchor) {
-    // What administrators must look at stops the start; what may pass does not.
-    const Errc code = anchor.error().code();
-    if (code == Errc::mismatch || code == Errc::refused) return tl::unexpected<base::Error>(anchor.error());
-    workflow->note("", anchor.error().text());
-  } else if (const Result<void> opens = workflow->custody_.gate().value()->test(); !opens && opens.error().code() == Errc::refused) {
-    return tl::unexpected<base::Error>(opens.error());   // firmware that is not approved, or too old, can do nothing here
-  }
-  TRY(workflow->put_right_after_restart());
-  return workflow;
-}
-
-// A step is logged before it takes effect, so after a power cut the log is at most one step ahead of the folders.
-Result<void> Workflow::put_right_after_restart() {
-  const Layout& layout = settings_.layout;
-  TRY(record(AuditEvent::started, "", {{"version", COLDSEAL_VERSION}, {"configuration", settings_.configuration.digest.hex()}}));
-  for (const RequestState state : {RequestState::in_approval, RequestState::signing})
-    for (const RequestRecord* const interrupted : book_.in_state(state))
-      TRY(record(AuditEvent::returned_to_waiting, interrupted->id, {{"why", "coldseald was restarted"}}));
-  for (const RequestRecord* const received : book_.in_state(RequestState::received))
-    // A lost copy is refused later, with a receipt; everything else must not be taken for a leftover below.
-    if (const Result<void> completed = complete_spool(received->id); !completed && completed.error().code() != Errc::mismatch)
-      return completed;
-  // Of the answered ones, which may be very many, only those of which something lies there.
-  for (const std::string& id : names_in(layout.outbox(), ".part")) {
-    const RequestRecord* const known = book_.find(id);
-    if (known == nullptr || known->state != RequestState::answered) continue;
-    const auto receipt = usb::read_file(layout.outbox() / (id + ".part") / wire::kReceiptName, base::limits::kReceiptBytes);
-    if (receipt && crypto::sha256(*receipt).hex() == known->receipt_digest) TRY(publish_response(layout, id));
-  }
-  for (const std::string& id : names_in(layout.spool(), "")) {
-    const RequestRecord* const known = book_.find(id);
-    if (known != nullptr && known->state == RequestState::answered) TRY(remove_from_spool(id));
-  }
-  remove_leftovers(layout.spool());
-  remove_leftovers(layout.outbox());
-  return {};
-}
-
-// A request that was received lies in the spool under its id, or under its name while it was being copied.
-Result<void> Workflow::complete_spool(const std::string& id) const {
-  const std::filesystem::path place = settings_.layout.spool() / id;
-  const std::filesystem::path part = settings_.layout.spool() / (id + ".part");
-  if (is_there(place)) return {};
-  if (!is_there(part)) return fail(Errc::mismatch, "the appliance has lost its copy of the request; send a new request");
-  return usb::rename_durably(part, place);
+// Only for the submitter's information: without the mark everything goes on as well.
+void Workflow::mark_waiting(const std::string& id) const {
+  if (const Result<void> marked = appliance::mark_waiting(settings_.layout, id, book_.find(id)->keyid); !marked)
+    note(id, marked.error().text());
 }
 
 Result<void> Workflow::carry_out_what_was_recorded() {
@@ -200,7 +122,7 @@ Result<void> Workflow::remove_from_spool(const std::string& id) const {
 }
 
 void Workflow::take_in() {
-  if (sitting_ != nullptr || !is_due(take_in_again_at_)) return;
+  if (people_are_busy() || !is_due(take_in_again_at_)) return;
   std::vector<std::string> ids;
   std::error_code ignored;
   for (const auto& entry : std::filesystem::directory_iterator(settings_.layout.inbox(), ignored))
@@ -218,7 +140,7 @@ void Workflow::take_in() {
 }
 
 void Workflow::inspect_received() {
-  if (sitting_ != nullptr || !is_due(inspect_again_at_)) return;
+  if (people_are_busy() || !is_due(inspect_again_at_)) return;
   for (const RequestRecord* const received : book_.in_state(RequestState::received)) {
     const std::string id = received->id;
     Result<void> inspected = inspect_one(*received);
@@ -299,7 +221,7 @@ Result<Document> Workflow::review(const std::string& id) {
 }
 
 Result<Document> Workflow::look_at_tpm() {
-  if (sitting_ != nullptr) return fail(Errc::unavailable, "a request is being approved; look at the TPM afterwards");
+  if (people_are_busy()) return fail(Errc::unavailable, "something is being approved; look at the TPM afterwards");
   custody_.let_go();
   const Result<tpm::AuditAnchor> anchor = checked_anchor();
   Document document = report_on_tpm(settings_.layout, custody_);
@@ -321,9 +243,13 @@ Result<Approval> Workflow::sitting_view() {
   std::string words = TRY(custody_.words());
   const auto left = std::chrono::duration_cast<std::chrono::seconds>(sitting_->ends() - settings_.clock->steady());
   const auto signing = std::chrono::ceil<std::chrono::seconds>(sitting_->estimate());
-  return Approval{sitting_->approved(), sitting_->needed(), sitting_->may_still_approve(),
-                  static_cast<std::uint32_t>(std::max<std::int64_t>(0, left.count())),
-                  static_cast<std::uint32_t>(signing.count()), std::move(words)};
+  return Approval{.approved = sitting_->approved(),
+                  .needed = sitting_->needed(),
+                  .officers = sitting_->may_still_approve(),
+                  .seconds_left = static_cast<std::uint32_t>(std::max<std::int64_t>(0, left.count())),
+                  .signing_seconds = static_cast<std::uint32_t>(signing.count()),
+                  .words = std::move(words),
+                  .commands = {}};
 }
 
 Result<void> Workflow::prove_officer(const KeyClass& key_class, const std::string& name, base::SecretBytes pin) {

@@ -116,10 +116,11 @@ std::unique_ptr<AtTerminal> ApplianceRig::begin_ceremony() const {
   return terminal;
 }
 
-void ApplianceRig::run_ceremony() const {
+void ApplianceRig::run_ceremony(const std::function<void(AtTerminal&)>& before_the_trial) const {
   const std::unique_ptr<AtTerminal> terminal = begin_ceremony();
   for (const TestOfficer& person : administrators()) provide_officer_pin(*terminal, person);
   for (const TestOfficer& person : officers()) provide_officer_pin(*terminal, person);
+  if (before_the_trial) before_the_trial(*terminal);
   approve_as(*terminal, "officer (", {officers()[1], officers()[2]});
   expect_done(*terminal, "coldseal-admin ceremony run");
 }

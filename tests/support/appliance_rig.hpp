@@ -36,7 +36,7 @@ class ApplianceRig {
   void prepare();
   void prepare_ceremony() const;
   std::unique_ptr<AtTerminal> begin_ceremony() const;
-  void run_ceremony() const;
+  void run_ceremony(const std::function<void(AtTerminal&)>& before_the_trial = {}) const;
   // Answers whatever the ceremony asks until it ends; its exit status. For when the TPM goes away in between.
   int try_ceremony() const;
   void run_again_to_its_end() const;   // the same once more; it must succeed
