@@ -51,12 +51,12 @@ Result<void> Workflow::inspect_one(const RequestRecord& record_before) {
                                                 .os_targets = spooled.request.os_targets,
                                                 .today = log_.now()}));
   package::Inspection inspection = TRY(base::within("the inspector's answer", package::decode_inspection(answer)));
+  const std::string digest = TRY(save_inspection(settings_.layout, answer));   // before a line of the log names it
   if (inspection.has_errors())
-    return refuse(id, "the inspection found errors", inspection.findings);
+    return refuse(id, "the inspection found errors", inspection.findings, digest);
   const Profile* const profile = TRY(settings_.configuration.profile(spooled.request.profile));
   if (const Result<void> allowed = profile->rules.expect_findings(inspection.findings); !allowed)
-    return refuse(id, allowed.error().text(), inspection.findings);
-  const std::string digest = TRY(save_inspection(spooled, answer));
+    return refuse(id, allowed.error().text(), inspection.findings, digest);
   const Prepared prepared = TRY(prepare(id, std::move(inspection)));
   TRY(record(AuditEvent::inspected, id,
              {{"inspection", digest},
@@ -179,9 +179,11 @@ Result<void> Workflow::answer_rejected(const RequestRecord& rejected) {
 }
 
 Result<void> Workflow::refuse(const std::string& id, const std::string& reason,
-                              const std::vector<package::Finding>& findings) {
+                              const std::vector<package::Finding>& findings, const std::string& inspection) {
   TRY(custody_.receipt_key());
-  TRY(record(AuditEvent::refused, id, {{"reason", reason}}));
+  Fields data{{"reason", reason}};
+  if (!inspection.empty()) data["inspection"] = inspection;
+  TRY(record(AuditEvent::refused, id, data));
   transparency::Receipt receipt = TRY(receipt_of(id));
   receipt.outcome = transparency::Outcome::refused;
   receipt.reason = reason;
@@ -240,8 +242,10 @@ Result<void> Workflow::publish(const transparency::Receipt& receipt) {
     unpublished_.push_back(id);
     put_off(catch_up_again_at_, id, published.error());
   }
-  std::error_code ignored;
-  std::filesystem::remove_all(settings_.layout.spool() / id, ignored);
+  if (const Result<void> removed = remove_from_spool(id); !removed) {
+    unremoved_.push_back(id);
+    put_off(catch_up_again_at_, id, removed.error());
+  }
   return {};
 }
 

@@ -85,7 +85,7 @@ class Workflow {
   base::Result<void> sign(const OnProgress& progress);
   base::Result<void> answer_rejected(const RequestRecord& rejected);
   base::Result<void> refuse(const std::string& id, const std::string& reason,
-                            const std::vector<package::Finding>& findings);
+                            const std::vector<package::Finding>& findings, const std::string& inspection = {});   // its digest
   base::Result<void> refuse_at_the_door(const std::string& id, const base::Error& why);
   base::Result<void> publish(const transparency::Receipt& receipt);
 
@@ -98,6 +98,7 @@ class Workflow {
   // The anchor in the TPM, once the log was held against it since the TPM was opened.
   base::Result<tpm::AuditAnchor> checked_anchor();
   base::Result<void> remove_from_inbox(const std::string& id);
+  base::Result<void> remove_from_spool(const std::string& id) const;
   base::Result<const RequestRecord*> waiting_request(const std::string& id) const;
   base::Result<const RequestRecord*> rejectable_request(const std::string& id) const;
   base::Result<Prepared> prepare(const std::string& id, package::Inspection inspection) const;
@@ -132,6 +133,8 @@ class Workflow {
   std::uint64_t sitting_number_ = 0;
   std::uint64_t checked_opening_ = 0;   // custody_.openings() when the log was held against its anchor
   std::vector<std::string> unpublished_;   // answered, but the folder in the outbox has not got its name yet
+  std::vector<std::string> unremoved_;     // answered, but their copies are still in the spool
+  std::string taken_last_;
   Moment take_in_again_at_{};
   Moment inspect_again_at_{};
   Moment catch_up_again_at_{};

@@ -162,7 +162,8 @@ void ApplianceRig::certify_key() const {
 }
 
 void ApplianceRig::start_daemon() {
-  daemon_ = std::make_unique<Background>(Command{program("coldseald"), "--root", root()}, folder_ / "coldseald.log");
+  const Command command{program("coldseald"), "--root", root()};
+  daemon_ = std::make_unique<Background>(faults_ == nullptr ? command : faults_->before(command), folder_ / "coldseald.log");
   wait_until("coldseald listens", [this] {
     if (!daemon_->is_running()) throw std::runtime_error("coldseald ended:\n" + daemon_->log());
     return std::filesystem::exists(root() / "run/coldseal/console.sock");
@@ -174,11 +175,13 @@ void ApplianceRig::stop_daemon() {
   std::filesystem::remove(root() / "run/coldseal/console.sock");
 }
 
-Background ApplianceRig::start_courier(const Command& arguments) const {
+Command ApplianceRig::courier(const Command& arguments) const {
   Command command{program("coldseal-courier"), "--root", root()};
   command.insert(command.end(), arguments.begin(), arguments.end());
-  return Background(command, folder_ / "courier.log");
+  return command;
 }
+
+Background ApplianceRig::start_courier(const Command& arguments) const { return Background(courier(arguments), folder_ / "courier.log"); }
 
 std::string ApplianceRig::make_request(const std::filesystem::path& package, const std::string& os,
                                        const std::filesystem::path& to, const Command& extra) const {

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/faults.hpp"
 #include "tests/support/process.hpp"
 #include "tests/support/swtpm.hpp"
 #include "tests/support/tpm_proxy.hpp"
@@ -47,8 +48,11 @@ class ApplianceRig {
   static void approve_as(AtTerminal& terminal, const std::string& prompt, const std::vector<TestOfficer>& who);
   void start_daemon();
   void stop_daemon();
+  // From the next start on coldseald runs under that fault layer, which must outlive it.
+  void run_daemon_under(const Faults& faults) { faults_ = &faults; }
   Background& daemon() { return *daemon_; }
   Background start_courier(const Command& arguments) const;   // --stick DIR, --serial DEV
+  Command courier(const Command& arguments) const;
 
   // Makes a request on the stick (or into another folder); its id. `extra` are further options.
   std::string make_request(const std::filesystem::path& package, const std::string& os, const std::filesystem::path& to,
@@ -84,6 +88,7 @@ class ApplianceRig {
   Step step_;
   bool show_screens_;
   bool is_tapped_ = false;
+  const Faults* faults_ = nullptr;
   std::unique_ptr<Swtpm> tpm_;
   std::unique_ptr<TpmProxy> proxy_;
   std::unique_ptr<Background> daemon_;
