@@ -95,6 +95,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
     if (begun) own_sitting_ = workflow_->sitting_number();
     return answer_of(std::move(begun));
   }
+  ConsoleAnswer reply(BeginRemedy& begin) {
+    Result<Approval> begun = workflow_->begin_remedy(begin);
+    if (begun) own_sitting_ = workflow_->sitting_number();
+    return answer_of(std::move(begun));
+  }
   ConsoleAnswer reply(EnterPin& enter) {
     if (!owns_sitting()) return Refusal{"no approval is going on at this console any more; begin again", true};
     return answer_of(workflow_->enter_pin(enter.officer, std::move(enter.pin), [this](std::size_t done, std::size_t total) {

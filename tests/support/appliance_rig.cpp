@@ -116,10 +116,11 @@ std::unique_ptr<AtTerminal> ApplianceRig::begin_ceremony() const {
   return terminal;
 }
 
-void ApplianceRig::run_ceremony() const {
+void ApplianceRig::run_ceremony(const std::function<void(AtTerminal&)>& before_the_trial) const {
   const std::unique_ptr<AtTerminal> terminal = begin_ceremony();
   for (const TestOfficer& person : administrators()) provide_officer_pin(*terminal, person);
   for (const TestOfficer& person : officers()) provide_officer_pin(*terminal, person);
+  if (before_the_trial) before_the_trial(*terminal);
   approve_as(*terminal, "officer (", {officers()[1], officers()[2]});
   expect_done(*terminal, "coldseal-admin ceremony run");
 }
@@ -168,7 +169,8 @@ Command ApplianceRig::command(Command before, const std::string& name, const Com
 }
 
 void ApplianceRig::start_daemon() {
-  daemon_ = std::make_unique<Background>(command(run_as_.daemon, "coldseald", run_as_.daemon_options), folder_ / "coldseald.log");
+  const Command started = command(run_as_.daemon, "coldseald", run_as_.daemon_options);
+  daemon_ = std::make_unique<Background>(faults_ == nullptr ? started : faults_->before(started), folder_ / "coldseald.log");
   wait_until("coldseald listens", [this] {
     if (!daemon_->is_running()) throw std::runtime_error("coldseald ended:\n" + daemon_->log());
     return std::filesystem::exists(root() / "run/coldseal/console.sock");
@@ -180,9 +182,9 @@ void ApplianceRig::stop_daemon() {
   std::filesystem::remove(root() / "run/coldseal/console.sock");
 }
 
-Background ApplianceRig::start_courier(const Command& arguments) const {
-  return Background(command(run_as_.courier, "coldseal-courier", arguments), folder_ / "courier.log");
-}
+Command ApplianceRig::courier(const Command& arguments) const { return command(run_as_.courier, "coldseal-courier", arguments); }
+
+Background ApplianceRig::start_courier(const Command& arguments) const { return Background(courier(arguments), folder_ / "courier.log"); }
 
 std::string ApplianceRig::make_request(const std::filesystem::path& package, const std::string& os,
                                        const std::filesystem::path& to, const Command& extra) const {

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/faults.hpp"
 #include "tests/support/process.hpp"
 #include "tests/support/swtpm.hpp"
 #include "tests/support/tpm_proxy.hpp"
@@ -35,7 +36,7 @@ class ApplianceRig {
   void prepare();
   void prepare_ceremony() const;
   std::unique_ptr<AtTerminal> begin_ceremony() const;
-  void run_ceremony() const;
+  void run_ceremony(const std::function<void(AtTerminal&)>& before_the_trial = {}) const;
   // Answers whatever the ceremony asks until it ends; its exit status. For when the TPM goes away in between.
   int try_ceremony() const;
   void run_again_to_its_end() const;   // the same once more; it must succeed
@@ -53,8 +54,11 @@ class ApplianceRig {
   void run_as(RunAs how) { run_as_ = std::move(how); }
   void start_daemon();
   void stop_daemon();
+  // From the next start on coldseald runs under that fault layer, which must outlive it.
+  void run_daemon_under(const Faults& faults) { faults_ = &faults; }
   Background& daemon() { return *daemon_; }
   Background start_courier(const Command& arguments) const;   // --stick DIR, --serial DEV
+  Command courier(const Command& arguments) const;
 
   // Makes a request on the stick (or into another folder); its id. `extra` are further options.
   std::string make_request(const std::filesystem::path& package, const std::string& os, const std::filesystem::path& to,
@@ -92,6 +96,7 @@ class ApplianceRig {
   bool show_screens_;
   bool is_tapped_ = false;
   RunAs run_as_;
+  const Faults* faults_ = nullptr;
   std::unique_ptr<Swtpm> tpm_;
   std::unique_ptr<TpmProxy> proxy_;
   std::unique_ptr<Background> daemon_;
