@@ -104,7 +104,8 @@ base::Time AuditLog::now() const { return std::max(clock_->now(), chain_.last_at
 Result<AuditLine> AuditLog::append(AuditEvent event, const std::string& request,
                                    const std::map<std::string, std::string>& data) {
   transparency::AuditChain next = chain_;
-  const std::string text = TRY(next.append(now(), event, request, data));
+  const base::Time at = transparency::sets_time_back(event, data) ? clock_->now() : now();
+  const std::string text = TRY(next.append(at, event, request, data));
   if (auto written = write_whole(descriptor_, text + "\n"); !written) {
     // What did reach the disk must not stand there as half a line before the next one.
     if (ftruncate(descriptor_, static_cast<off_t>(size_)) != 0)
