@@ -9,7 +9,7 @@ namespace {
 using base::Errc;
 using transparency::AuditEvent;
 
-transparency::AuditLine line(std::map<std::string, std::string> data, std::string_view at, AuditEvent event = AuditEvent::administration) {
+transparency::AuditLine admin_line(std::map<std::string, std::string> data, std::string_view at, AuditEvent event = AuditEvent::administration) {
   return {.index = 0, .previous = crypto::sha256({}), .at = must(base::time_from_rfc3339(at)), .event = event, .request = {}, .data = std::move(data)};
 }
 
@@ -18,7 +18,7 @@ const std::string kKey(64, 'a');
 TEST(Administered, ARevokedKeyStaysRevokedWhateverIsWrittenLater) {
   Administered log;
   Enrolment enrolment{"build-1", kKey, "ada", must(base::time_from_rfc3339("2027-01-01T00:00:00Z")), {}, {}};
-  must(log.apply(line(Administered::line_of(enrolment), "2026-01-01T00:00:00Z")));
+  must(log.apply(admin_line(Administered::line_of(enrolment), "2026-01-01T00:00:00Z")));
   ASSERT_NE(log.enrolment(kKey), nullptr);
   EXPECT_EQ(log.enrolment(kKey)->person, "ada");
   EXPECT_EQ(log.enrolment(kKey)->expires, enrolment.expires);
@@ -26,9 +26,9 @@ TEST(Administered, ARevokedKeyStaysRevokedWhateverIsWrittenLater) {
   Enrolment revoked = enrolment;
   revoked.revoked = base::Time{};
   revoked.reason = "stolen";
-  must(log.apply(line(Administered::line_of(revoked), "2026-02-01T00:00:00Z")));
+  must(log.apply(admin_line(Administered::line_of(revoked), "2026-02-01T00:00:00Z")));
   enrolment.expires.reset();
-  must(log.apply(line(Administered::line_of(enrolment), "2026-03-01T00:00:00Z")));
+  must(log.apply(admin_line(Administered::line_of(enrolment), "2026-03-01T00:00:00Z")));
   EXPECT_EQ(log.enrolment(kKey)->revoked, must(base::time_from_rfc3339("2026-02-01T00:00:00Z")));
   EXPECT_EQ(log.enrolment(kKey)->reason, "stolen");
 }
@@ -36,9 +36,9 @@ TEST(Administered, ARevokedKeyStaysRevokedWhateverIsWrittenLater) {
 TEST(Administered, LinesThatSomebodyElseWroteAreNotHeeded) {
   Administered log;
   Enrolment enrolment{"build-1", kKey, {}, {}, base::Time{}, "no"};
-  must(log.apply(line(Administered::line_of(enrolment), "2026-01-01T00:00:00Z", AuditEvent::recovered)));
+  must(log.apply(admin_line(Administered::line_of(enrolment), "2026-01-01T00:00:00Z", AuditEvent::recovered)));
   EXPECT_EQ(log.enrolment(kKey), nullptr);
-  expect_error(log.apply(line({{"submitter-key", kKey}, {"expires", "soon"}}, "2026-01-01T00:00:00Z")), Errc::malformed, "line 1");
+  expect_error(log.apply(admin_line({{"submitter-key", kKey}, {"expires", "soon"}}, "2026-01-01T00:00:00Z")), Errc::malformed, "line 1");
 }
 
 TEST(Administered, KeepsTheNewestRevocationListOfEachAuthority) {
@@ -46,8 +46,8 @@ TEST(Administered, KeepsTheNewestRevocationListOfEachAuthority) {
   const ImportedList first{"aa", "0a", must(base::time_from_rfc3339("2026-01-01T00:00:00Z")), "d1"};
   ImportedList second = first;
   second.number = "0b";
-  must(log.apply(line(Administered::line_of(first, "CN=Root"), "2026-01-02T00:00:00Z")));
-  must(log.apply(line(Administered::line_of(second, "CN=Root"), "2026-01-03T00:00:00Z")));
+  must(log.apply(admin_line(Administered::line_of(first, "CN=Root"), "2026-01-02T00:00:00Z")));
+  must(log.apply(admin_line(Administered::line_of(second, "CN=Root"), "2026-01-03T00:00:00Z")));
   ASSERT_NE(log.list_of("aa"), nullptr);
   EXPECT_EQ(log.list_of("aa")->number, "0b");
   EXPECT_EQ(log.list_of("bb"), nullptr);

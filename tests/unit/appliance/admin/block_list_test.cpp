@@ -16,12 +16,12 @@ std::string policy(const std::string& file_rules, const std::string& signers = "
          "</DeniedSigners></ProductSigners></SigningScenario></SigningScenarios></SiPolicy>\n";
 }
 
-base::Result<BlockList> read(const std::string& xml) { return read_block_list(base::as_bytes(xml)); }
+base::Result<BlockList> read_policy(const std::string& xml) { return read_block_list(base::as_bytes(xml)); }
 
 TEST(BlockList, TakesDigestsOfEitherLength) {
   const std::string sha1(40, 'A');
   const std::string sha256(64, 'B');
-  const BlockList list = must(read(policy("<Deny ID=\"ID_DENY_A\" FriendlyName=\"a.sys Hash Sha1\" Hash=\"" + sha1 + "\" />\n"
+  const BlockList list = must(read_policy(policy("<Deny ID=\"ID_DENY_A\" FriendlyName=\"a.sys Hash Sha1\" Hash=\"" + sha1 + "\" />\n"
                                           "<Deny ID=\"ID_DENY_B\" FriendlyName=\"a.sys Hash Sha256\" Hash=\"" + sha256 + "\" />\n"
                                           "<Deny ID=\"ID_DENY_C\" FriendlyName=\"twice\" Hash=\"" + sha256 + "\" />\n"
                                           "<Deny ID=\"ID_DENY_D\" Hash=\"ABCD\" />\n")));
@@ -32,7 +32,7 @@ TEST(BlockList, TakesDigestsOfEitherLength) {
 }
 
 TEST(BlockList, TakesNamesWithTheVersionsThatAreDenied) {
-  const BlockList list = must(read(policy("<Deny ID=\"1\" FileName=\"range.sys\" MinimumFileVersion=\"1.0.0.0\" MaximumFileVersion=\"2.0.0.0\" />\n"
+  const BlockList list = must(read_policy(policy("<Deny ID=\"1\" FileName=\"range.sys\" MinimumFileVersion=\"1.0.0.0\" MaximumFileVersion=\"2.0.0.0\" />\n"
                                           "<Deny ID=\"2\" FileName=\"upto.sys\" MaximumFileVersion=\"3.1\" />\n"
                                           "<Deny ID=\"3\" FileName=\"bginfo.exe\" MinimumFileVersion=\"4.21.0.0\" />\n"
                                           "<Deny ID=\"4\" FileName=\"every.sys\" />\n"
@@ -44,7 +44,7 @@ TEST(BlockList, TakesNamesWithTheVersionsThatAreDenied) {
 }
 
 TEST(BlockList, TakesTheFilesOfSignersThatAreDeniedAndOfNoOthers) {
-  const BlockList list = must(read(policy("<FileAttrib ID=\"ID_FILEATTRIB_1\" FileName=\"cpuz.sys\" MinimumFileVersion=\"0.0.0.0\" MaximumFileVersion=\"1.0.4.3\" />\n"
+  const BlockList list = must(read_policy(policy("<FileAttrib ID=\"ID_FILEATTRIB_1\" FileName=\"cpuz.sys\" MinimumFileVersion=\"0.0.0.0\" MaximumFileVersion=\"1.0.4.3\" />\n"
                                           "<FileAttrib ID=\"ID_FILEATTRIB_2\" FileName=\"fine.sys\" MaximumFileVersion=\"9.9\" />\n",
                                           "<Signer ID=\"S1\" Name=\"one\"><CertRoot Type=\"TBS\" Value=\"AA\" /><FileAttribRef RuleID=\"ID_FILEATTRIB_1\" /></Signer>\n"
                                           "<Signer ID=\"S2\" Name=\"two\"><FileAttribRef RuleID=\"ID_FILEATTRIB_2\" /></Signer>\n"
@@ -55,14 +55,14 @@ TEST(BlockList, TakesTheFilesOfSignersThatAreDeniedAndOfNoOthers) {
 }
 
 TEST(BlockList, RefusesWhatIsNoPolicyAndWhatExpands) {
-  expect_error(read("<html/>"), Errc::malformed, "no SiPolicy element");
-  expect_error(read("<SiPolicy>\n<Deny"), Errc::malformed, "line 2");
-  expect_error(read(""), Errc::malformed, "line 1");
-  expect_error(read("<!DOCTYPE x [<!ENTITY a \"aaaaaaaaaa\"><!ENTITY b \"&a;&a;&a;&a;\">]><SiPolicy>&b;</SiPolicy>"), Errc::refused, "document type");
+  expect_error(read_policy("<html/>"), Errc::malformed, "no SiPolicy element");
+  expect_error(read_policy("<SiPolicy>\n<Deny"), Errc::malformed, "line 2");
+  expect_error(read_policy(""), Errc::malformed, "line 1");
+  expect_error(read_policy("<!DOCTYPE x [<!ENTITY a \"aaaaaaaaaa\"><!ENTITY b \"&a;&a;&a;&a;\">]><SiPolicy>&b;</SiPolicy>"), Errc::refused, "document type");
   std::string many = "<SiPolicy>";
   for (std::size_t i = 0; i < 10 * base::limits::kDenyListRules; ++i) many += "<a/>";
-  expect_error(read(many + "</SiPolicy>"), Errc::too_large, "elements");
-  expect_error(read(std::string(base::limits::kBlockListXmlBytes + 1, ' ')), Errc::too_large, "bytes, at most");
+  expect_error(read_policy(many + "</SiPolicy>"), Errc::too_large, "elements");
+  expect_error(read_policy(std::string(base::limits::kBlockListXmlBytes + 1, ' ')), Errc::too_large, "bytes, at most");
 }
 
 }  // namespace

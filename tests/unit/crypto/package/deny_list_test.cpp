@@ -12,11 +12,11 @@ const crypto::Digest kSha1 = crypto::digest_of(crypto::DigestAlgorithm::sha1, ba
 const crypto::Digest kSha256 = crypto::sha256(base::as_bytes("the image"));
 const std::vector<FileDigests> kFiles = {{"sub/Sample.sys", kFlat, kSha1, kSha256}};
 
-PeFile image(const std::string& original, std::string_view version) {
+PeFile versioned(const std::string& original, std::string_view version) {
   return {"sub/Sample.sys", "x64", false, {}, {}, original, *formats::version_from_text(version)};
 }
 
-std::vector<std::string> hits(const std::string& rules, const PeFile& of = image("", "1.0")) {
+std::vector<std::string> hits(const std::string& rules, const PeFile& of = versioned("", "1.0")) {
   const auto list = DenyList::parse(rules);
   EXPECT_TRUE(list) << list.error().text();
   std::vector<std::string> ids;
@@ -38,13 +38,13 @@ TEST(DenyList, KnowsAFileByAnyOfItsDigests) {
 
 TEST(DenyList, KnowsAFileByItsOriginalNameOrItsOwnAndTheVersionBothEndsIncluded) {
   const std::string rule = "# old ones\nname 1.0.0.0 1.5.0.0 OLD.SYS\n\n";
-  EXPECT_EQ(hits(rule, image("old.sys", "1.5")), Ids{"deny-list.name"});
-  EXPECT_EQ(hits(rule, image("Old.sys", "1.0")), Ids{"deny-list.name"});
-  EXPECT_EQ(hits(rule, image("old.sys", "1.5.0.1")), Ids{});
-  EXPECT_EQ(hits(rule, image("old.sys", "0.9.65535.65535")), Ids{});
-  EXPECT_EQ(hits(rule, image("other.sys", "1.2")), Ids{});
-  EXPECT_EQ(hits("name 0.0.0.0 65535.65535.65535.65535 sample.SYS\n", image("renamed.sys", "3.0")), Ids{"deny-list.name"});
-  EXPECT_EQ(hits("name 0.0.0.0 1.0.0.0 sample.sys\r\nname 3.0.0.0 3.0.0.0 sample.sys\r\n", image("", "3.0")), Ids{"deny-list.name"});
+  EXPECT_EQ(hits(rule, versioned("old.sys", "1.5")), Ids{"deny-list.name"});
+  EXPECT_EQ(hits(rule, versioned("Old.sys", "1.0")), Ids{"deny-list.name"});
+  EXPECT_EQ(hits(rule, versioned("old.sys", "1.5.0.1")), Ids{});
+  EXPECT_EQ(hits(rule, versioned("old.sys", "0.9.65535.65535")), Ids{});
+  EXPECT_EQ(hits(rule, versioned("other.sys", "1.2")), Ids{});
+  EXPECT_EQ(hits("name 0.0.0.0 65535.65535.65535.65535 sample.SYS\n", versioned("renamed.sys", "3.0")), Ids{"deny-list.name"});
+  EXPECT_EQ(hits("name 0.0.0.0 1.0.0.0 sample.sys\r\nname 3.0.0.0 3.0.0.0 sample.sys\r\n", versioned("", "3.0")), Ids{"deny-list.name"});
 }
 
 TEST(DenyList, NamesTheLineThatIsWrong) {
