@@ -16,12 +16,13 @@ const std::string kField(transparency::kAnchorField);
 
 }  // namespace
 
-Result<AnchoredLog::Opened> AnchoredLog::open(const std::filesystem::path& file, const Clock& clock) {
-  AuditLog::Opened opened = TRY(AuditLog::open(file, clock));
-  Opened result{AnchoredLog(std::move(opened.log)), std::move(opened.lines)};
-  for (std::size_t i = 0; i < result.lines.size(); ++i)
-    result.log.lines_.add(result.lines[i], i + 1 < result.lines.size() ? result.lines[i + 1].previous : result.log.log_.head());
-  return result;
+Result<AnchoredLog::Opened> AnchoredLog::open(const std::filesystem::path& file, const Clock& clock, const SeeLine& see) {
+  transparency::AnchoredLines lines;
+  AuditLog log = TRY(AuditLog::open(file, clock, [&](const AuditLine& line, const crypto::Digest& digest) -> Result<void> {
+    lines.add(line, digest);
+    return see ? see(line) : Result<void>();
+  }));
+  return Opened{AnchoredLog(std::move(log), std::move(lines))};
 }
 
 Result<AuditLine> AnchoredLog::append(AuditEvent event, const std::string& request, std::map<std::string, std::string> data) {
@@ -70,12 +71,13 @@ Result<void> AnchoredLog::check(tpm::AuditAnchor& anchor) {
   const std::string advice = "do not sign, keep the file, call the administrators; they can accept the log as it is with "
                              "coldseal-admin log rebaseline, which stays visible for ever";
   if (state.count > count)
-    return fail(Errc::mismatch, fmt::format("audit log: the TPM counted {} anchored lines and the log has {}: lines are missing, or it "
-                                            "is an older copy; {}", state.count, count, advice));
+    return fail(Errc::mismatch, fmt::format("audit log: the TPM counted {} anchored lines and the log has {}: lines are missing from line {} on, or it "
+                                            "is an older copy; {}", state.count, count, log_.lines() + 1, advice));
   if (state.count < count)
     return fail(Errc::mismatch, fmt::format("audit log: it has {} anchored lines and the TPM counted {}: the TPM was set back, or is "
                                             "another one; {}", count, state.count, advice));
-  return fail(Errc::mismatch, fmt::format("audit log: its anchored lines are not those that the TPM saw: a line was changed; {}", advice));
+  return fail(Errc::mismatch, fmt::format("audit log: its anchored lines are not those that the TPM saw: line {} was changed, or every line from an "
+                                          "earlier one on; {}", expected.last ? expected.last->number : log_.lines(), advice));
 }
 
 Result<tpm::AnchorBaseline> AnchoredLog::as_it_is(const tpm::AuditAnchor& anchor) const {

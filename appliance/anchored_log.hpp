@@ -4,9 +4,9 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <string>
-#include <vector>
 
 #include "appliance/audit_log.hpp"
 #include "crypto/base/result.hpp"
@@ -18,7 +18,9 @@ namespace appliance {
 class AnchoredLog {
  public:
   struct Opened;
-  static base::Result<Opened> open(const std::filesystem::path& file, const Clock& clock);
+  using SeeLine = std::function<base::Result<void>(const transparency::AuditLine& line)>;
+  // As AuditLog::open; every line is handed to `see`, which may be empty.
+  static base::Result<Opened> open(const std::filesystem::path& file, const Clock& clock, const SeeLine& see = {});
 
   base::Time now() const { return log_.now(); }
   std::uint64_t lines() const { return log_.lines(); }
@@ -44,7 +46,7 @@ class AnchoredLog {
   base::Result<tpm::AnchorBaseline> as_it_is(const tpm::AuditAnchor& anchor) const;
 
  private:
-  explicit AnchoredLog(AuditLog log) : log_(std::move(log)) {}
+  AnchoredLog(AuditLog log, transparency::AnchoredLines lines) : log_(std::move(log)), lines_(std::move(lines)) {}
 
   AuditLog log_;
   transparency::AnchoredLines lines_;
@@ -53,7 +55,6 @@ class AnchoredLog {
 
 struct AnchoredLog::Opened {
   AnchoredLog log;
-  std::vector<transparency::AuditLine> lines;
 };
 
 }  // namespace appliance

@@ -44,6 +44,7 @@ AuditLog::AuditLog(AuditLog&& other) noexcept
     : descriptor_(std::exchange(other.descriptor_, -1)),
       clock_(other.clock_),
       size_(other.size_),
+      has_more_(other.has_more_),
       chain_(std::move(other.chain_)),
       tree_(std::move(other.tree_)),
       last_line_(std::move(other.last_line_)) {}
@@ -52,6 +53,7 @@ AuditLog& AuditLog::operator=(AuditLog&& other) noexcept {
   std::swap(descriptor_, other.descriptor_);
   std::swap(clock_, other.clock_);
   std::swap(size_, other.size_);
+  std::swap(has_more_, other.has_more_);
   std::swap(chain_, other.chain_);
   std::swap(tree_, other.tree_);
   std::swap(last_line_, other.last_line_);
@@ -63,35 +65,44 @@ AuditLog::~AuditLog() {
 }
 
 Result<AuditLog::Opened> AuditLog::open(const std::filesystem::path& file, const Clock& clock) {
+  std::vector<AuditLine> lines;
+  AuditLog log = TRY(open(file, clock, [&lines](const AuditLine& line, const crypto::Digest&) -> Result<void> {
+    lines.push_back(line);
+    return {};
+  }));
+  return Opened{std::move(log), std::move(lines)};
+}
+
+Result<AuditLog> AuditLog::open(const std::filesystem::path& file, const Clock& clock, const SeeLine& see) {
   TRY(usb::make_folders(file.parent_path()));
   const int descriptor = ::open(file.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (descriptor < 0) return fail(Errc::io, fmt::format("{}: {}", file.string(), reason()));
-  Opened opened{AuditLog(descriptor, clock), {}};
+  AuditLog log(descriptor, clock);
   if (flock(descriptor, LOCK_EX | LOCK_NB) != 0)
     return fail(Errc::unavailable, fmt::format("{}: another coldseald holds the audit log", file.string()));
   TRY(usb::sync_folder(file.parent_path()));
 
   const usb::FileSource source = TRY(usb::FileSource::open(file));
   auto read = transparency::for_each_audit_line(source, [&](std::string_view text) -> Result<void> {
-    opened.lines.push_back(TRY(opened.log.chain_.accept(text)));
-    opened.log.take_in(text);
-    return {};
+    const AuditLine line = TRY(log.chain_.accept(text));
+    log.take_in(text);
+    return see(line, log.chain_.head());
   });
   if (!read)
     return fail(Errc::mismatch, fmt::format("{}: {}; the audit log was changed or damaged: do not sign, keep the file, "
                                             "call an administrator",
                                             file.string(), read.error().text()));
-  opened.log.size_ = *read;
+  log.size_ = *read;
   const std::uint64_t torn = source.size() - *read;
   if (torn > 0) {
-    if (ftruncate(descriptor, static_cast<off_t>(*read)) != 0)
-      return fail(Errc::io, fmt::format("{}: cutting off a torn line: {}", file.string(), reason()));
-    opened.lines.push_back(TRY(opened.log.append(
+    log.has_more_ = true;
+    const AuditLine line = TRY(log.append(
         AuditEvent::recovered, "", {{"what", "a line that was being written when the power went was cut off"},
                                     {"bytes", fmt::format("{}", torn)},
-                                    {std::string(transparency::kAnchorField), std::string(transparency::kProvisional)}})));
+                                    {std::string(transparency::kAnchorField), std::string(transparency::kProvisional)}}));
+    TRY(see(line, log.chain_.head()));
   }
-  return opened;
+  return log;
 }
 
 void AuditLog::take_in(std::string_view text) {
@@ -99,17 +110,29 @@ void AuditLog::take_in(std::string_view text) {
   last_line_ = text;
 }
 
+Result<void> AuditLog::cut_off_what_failed() {
+  if (!has_more_) return {};
+  struct stat status {};
+  if (fstat(descriptor_, &status) != 0) return fail(Errc::io, fmt::format("audit log: {}", reason()));
+  const bool is_longer = static_cast<std::uint64_t>(status.st_size) > size_;
+  if (is_longer && ftruncate(descriptor_, static_cast<off_t>(size_)) != 0)
+    return fail(Errc::io, fmt::format("audit log: cutting off a torn line: {}", reason()));
+  has_more_ = false;
+  return {};
+}
+
 base::Time AuditLog::now() const { return std::max(clock_->now(), chain_.last_at()); }
 
 Result<AuditLine> AuditLog::append(AuditEvent event, const std::string& request,
                                    const std::map<std::string, std::string>& data) {
+  TRY(cut_off_what_failed());
   transparency::AuditChain next = chain_;
   const base::Time at = transparency::sets_time_back(event, data) ? clock_->now() : now();
   const std::string text = TRY(next.append(at, event, request, data));
   if (auto written = write_whole(descriptor_, text + "\n"); !written) {
-    // What did reach the disk must not stand there as half a line before the next one.
-    if (ftruncate(descriptor_, static_cast<off_t>(size_)) != 0)
-      base::stop("the audit log could neither be written nor restored");
+    // What did reach the disk must not stand there as half a line before the next one, nor a whole one as if it had counted.
+    has_more_ = true;
+    (void)cut_off_what_failed();   // where this fails too, the next append tries again and says why
     return tl::unexpected<base::Error>(written.error());
   }
   transparency::AuditChain check = chain_;

@@ -28,6 +28,7 @@ enum class Kind : std::uint8_t {
   reject_request,
   cancel_approval,
   look_at_tpm,
+  begin_remedy,
   waiting_list = 65,
   document,
   approval,
@@ -108,6 +109,9 @@ struct QuestionEncoder {
   }
   base::SecretBytes operator()(const CancelApproval&) const { return secret_frame(Kind::cancel_approval, {}); }
   base::SecretBytes operator()(const LookAtTpm&) const { return secret_frame(Kind::look_at_tpm, {}); }
+  base::SecretBytes operator()(const BeginRemedy& begin) const {
+    return secret_frame(Kind::begin_remedy, {base::as_bytes(begin.person)});
+  }
 };
 
 struct AnswerEncoder {
@@ -139,6 +143,7 @@ struct AnswerEncoder {
     put_list(out, approval.officers);
     out.u32le(approval.seconds_left).u32le(approval.signing_seconds);
     put_text(out, approval.words);
+    put_list(out, approval.commands);
     return out;
   }
   ByteWriter operator()(const Progress& progress) const {
@@ -176,6 +181,10 @@ Result<ConsoleQuestion> take_question(ByteReader& in) {
     case Kind::begin_approval: {
       std::string id = TRY(take_text(in, base::limits::kNameBytes));
       return ConsoleQuestion(BeginApproval{std::move(id)});
+    }
+    case Kind::begin_remedy: {
+      std::string person = TRY(take_text(in, base::limits::kNameBytes));
+      return ConsoleQuestion(BeginRemedy{std::move(person)});
     }
     case Kind::enter_pin: {
       std::string officer = TRY(take_text(in, base::limits::kNameBytes));
@@ -235,6 +244,7 @@ Result<ConsoleAnswer> take_answer(ByteReader& in) {
       approval.seconds_left = TRY(in.u32le());
       approval.signing_seconds = TRY(in.u32le());
       approval.words = TRY(take_text(in, base::limits::kNameBytes));
+      approval.commands = TRY(take_list(in));
       return ConsoleAnswer(std::move(approval));
     }
     case Kind::progress: {

@@ -33,8 +33,11 @@ struct RejectRequest {
   std::string reason;
 };
 struct CancelApproval {};
+struct BeginRemedy {   // administrators put something right: the answer is Approval or Refusal, and EnterPin goes on
+  std::string person;   // who is blocked; empty: the TPM's own lockout
+};
 struct LookAtTpm {};   // opened anew; the answer is a Document: what it says, and what to do about it
-using ConsoleQuestion = std::variant<AskList, AskRequest, BeginApproval, EnterPin, RejectRequest, CancelApproval, LookAtTpm>;
+using ConsoleQuestion = std::variant<AskList, AskRequest, BeginApproval, EnterPin, RejectRequest, CancelApproval, LookAtTpm, BeginRemedy>;
 
 // Daemon to console.
 struct Section {
@@ -60,6 +63,7 @@ struct Approval {   // the sitting goes on: who has approved, how many are still
   std::uint32_t seconds_left = 0;
   std::uint32_t signing_seconds = 0;    // what the TPM will take once the last one has approved
   std::string words;                    // two that only this box can show, before a PIN is typed
+  std::vector<std::string> commands;    // of administrators: what they approve, to be shown; empty for a request
 };
 struct Progress {
   std::uint32_t done = 0;

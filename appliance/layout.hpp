@@ -25,6 +25,8 @@ class Layout {
   std::filesystem::path spool() const { return state() / "spool"; }     // the daemon's own copies
   std::filesystem::path outbox() const { return state() / "outbox"; }   // read by the courier
   std::filesystem::path audit_log() const { return state() / "log/audit.jsonl"; }
+  // What the inspector said of each request, under its SHA-256, which the log names: kept as long as the log.
+  std::filesystem::path inspections() const { return state() / "log/inspections"; }
   std::filesystem::path keys() const { return state() / "keys"; }
   std::filesystem::path key_class(std::string_view name) const { return keys() / name; }
   std::filesystem::path receipt_key() const { return keys() / "receipt"; }
@@ -35,6 +37,7 @@ class Layout {
 
   std::filesystem::path runtime() const { return root_ / "run/coldseal"; }
   std::filesystem::path console_socket() const { return runtime() / "console.sock"; }
+  std::filesystem::path status_socket() const { return runtime() / "status.sock"; }
   // Held by whichever program uses the TPM.
   std::filesystem::path tpm_lock() const { return runtime() / "tpm.lock"; }
 

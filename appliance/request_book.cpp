@@ -14,6 +14,8 @@ using transparency::AuditLine;
 
 namespace {
 
+constexpr std::chrono::hours kSignedKept(48);
+
 std::string field(const AuditLine& line, const std::string& name) {
   const auto found = line.data.find(name);
   return found == line.data.end() ? std::string() : found->second;
@@ -98,16 +100,18 @@ Result<void> RequestBook::expect_can_follow(AuditEvent event, std::string_view i
 Result<void> RequestBook::apply(const AuditLine& line) {
   TRY(base::within(fmt::format("line {}", line.index + 1), expect_can_follow(line.event, line.request)));
   if (line.request.empty() || line.event == AuditEvent::intake_refused) return {};
-  RequestRecord& record = records_[line.request];
+  if (line.event == AuditEvent::received) {
+    RequestRecord& record = open_[line.request];
+    record.id = line.request;
+    record.submitter = field(line, "submitter");
+    record.keyid = field(line, "keyid");
+    record.profile = field(line, "profile");
+    record.bytes = base::whole_number(field(line, "bytes")).value_or(0);
+    record.received_at = line.at;
+    return {};
+  }
+  RequestRecord& record = *find_any(line.request);
   switch (line.event) {
-    case AuditEvent::received:
-      record.id = line.request;
-      record.submitter = field(line, "submitter");
-      record.keyid = field(line, "keyid");
-      record.profile = field(line, "profile");
-      record.bytes = base::whole_number(field(line, "bytes")).value_or(0);
-      record.received_at = line.at;
-      return {};
     case AuditEvent::inspected:
       record.state = RequestState::waiting;
       record.inspection_digest = field(line, "inspection");
@@ -152,10 +156,14 @@ Result<void> RequestBook::apply(const AuditLine& line) {
     case AuditEvent::delivered_to_outbox:
       record.state = RequestState::answered;
       record.receipt_digest = field(line, "receipt");
+      forget_details(record);
+      if (auto node = open_.extract(line.request)) answered_.insert(std::move(node));   // it stays where it is in memory
       return {};
     case AuditEvent::signed_:
       record.signed_at = line.at;
       record.decision = line;
+      signed_.push_back({record.profile, line.at, record.signatures});
+      while (signed_.front().at < line.at - kSignedKept) signed_.pop_front();
       return {};
     case AuditEvent::refused:
       record.decision = line;
@@ -165,14 +173,28 @@ Result<void> RequestBook::apply(const AuditLine& line) {
   }
 }
 
+void RequestBook::forget_details(RequestRecord& record) {
+  for (std::string* const text : {&record.submitter, &record.keyid, &record.inspection_digest, &record.signing_set}) std::string().swap(*text);
+  std::vector<RecordedApproval>().swap(record.approvals);
+  record.rejection.reset();
+  record.decision.reset();
+}
+
 const RequestRecord* RequestBook::find(std::string_view id) const {
-  const auto found = records_.find(id);
-  return found == records_.end() ? nullptr : &found->second;
+  if (const auto found = open_.find(id); found != open_.end()) return &found->second;
+  const auto found = answered_.find(id);
+  return found == answered_.end() ? nullptr : &found->second;
+}
+
+RequestRecord* RequestBook::find_any(std::string_view id) {
+  if (const auto found = open_.find(id); found != open_.end()) return &found->second;
+  const auto found = answered_.find(id);
+  return found == answered_.end() ? nullptr : &found->second;
 }
 
 std::vector<const RequestRecord*> RequestBook::in_state(RequestState state) const {
   std::vector<const RequestRecord*> found;
-  for (const auto& [id, record] : records_)
+  for (const auto& [id, record] : state >= RequestState::answered ? answered_ : open_)
     if (record.state == state) found.push_back(&record);
   std::sort(found.begin(), found.end(), [](const RequestRecord* a, const RequestRecord* b) {
     return a->received_at != b->received_at ? a->received_at < b->received_at : a->id < b->id;
@@ -182,21 +204,16 @@ std::vector<const RequestRecord*> RequestBook::in_state(RequestState state) cons
 
 std::uint64_t RequestBook::signatures_since(std::string_view profile, base::Time since) const {
   std::uint64_t count = 0;
-  for (const auto& [id, record] : records_)
-    if (record.profile == profile && record.signed_at && *record.signed_at > since) count += record.signatures;
+  for (const Signed& each : signed_)
+    if (each.profile == profile && each.at > since) count += each.signatures;
   return count;
 }
 
-std::size_t RequestBook::unanswered() const {
-  return static_cast<std::size_t>(std::count_if(records_.begin(), records_.end(), [](const auto& entry) {
-    return entry.second.is_open();
-  }));
-}
+std::size_t RequestBook::unanswered() const { return open_.size(); }
 
 std::uint64_t RequestBook::unanswered_bytes() const {
   std::uint64_t bytes = 0;
-  for (const auto& [id, record] : records_)
-    if (record.is_open()) bytes += record.bytes;
+  for (const auto& [id, record] : open_) bytes += record.bytes;
   return bytes;
 }
 

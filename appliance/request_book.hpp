@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <optional>
 #include <string>
@@ -44,7 +45,7 @@ struct RequestRecord {
   std::string id;
   RequestState state = RequestState::received;
   std::string submitter;
-  std::string keyid;               // of the submitter
+  std::string keyid;               // of the key that signed the request
   std::string profile;
   std::uint64_t bytes = 0;         // of its files
   base::Time received_at{};
@@ -55,9 +56,8 @@ struct RequestRecord {
   std::vector<RecordedApproval> approvals;   // of the sitting that is going on, or that led to the signature
   std::optional<RecordedRejection> rejection;
   std::optional<transparency::AuditLine> decision;   // that it was signed, refused or rejected
-  std::string receipt_digest;      // hex, once answered
+  std::string receipt_digest;      // hex, once answered; of an answered request only this, id, state, profile and times are kept
   base::Time delivered_at{};
-  bool is_open() const { return state < RequestState::answered; }   // there is no response yet
 };
 
 class RequestBook {
@@ -70,11 +70,22 @@ class RequestBook {
   std::vector<const RequestRecord*> in_state(RequestState state) const;   // oldest first
   std::size_t unanswered() const;
   std::uint64_t unanswered_bytes() const;   // of their files: what they take of the spool
-  // Made under that profile after that time.
+  // Made under that profile after that time, which is at most two days before the last line's.
   std::uint64_t signatures_since(std::string_view profile, base::Time since) const;
 
  private:
-  std::map<std::string, RequestRecord, std::less<>> records_;
+  using Records = std::map<std::string, RequestRecord, std::less<>>;
+  RequestRecord* find_any(std::string_view id);
+  void forget_details(RequestRecord& record);
+  // What is asked again and again is asked of the open ones: the answered ones are all there ever were.
+  Records open_;
+  Records answered_;
+  struct Signed {
+    std::string profile;
+    base::Time at{};
+    std::uint64_t signatures = 0;
+  };
+  std::deque<Signed> signed_;   // of the last two days
 };
 
 }  // namespace appliance

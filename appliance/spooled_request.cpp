@@ -5,6 +5,7 @@
 #include "crypto/base/limits.hpp"
 #include "crypto/digest.hpp"
 #include "crypto/transparency/dsse.hpp"
+#include "crypto/transparency/kept_inspection.hpp"
 #include "usb/files/safe_write.hpp"
 
 namespace appliance {
@@ -27,15 +28,20 @@ Result<SpooledRequest> SpooledRequest::load(const Layout& layout, const Configur
   return SpooledRequest{id, folder, std::move(request)};
 }
 
-Result<std::string> save_inspection(const SpooledRequest& spooled, base::ByteView answer) {
-  TRY(usb::write_file(spooled.folder / "inspection", answer));
-  return crypto::sha256(answer).hex();
+Result<std::string> save_inspection(const Layout& layout, base::ByteView answer) {
+  std::string digest = crypto::sha256(answer).hex();
+  const std::filesystem::path place = layout.inspections() / transparency::kept_inspection_path(digest);
+  if (const auto there = usb::read_file(place, base::limits::kInspectionBytes); there && crypto::sha256(*there).hex() == digest) return digest;
+  TRY(usb::make_folders(place.parent_path()));
+  TRY(usb::write_file(place, answer));
+  return digest;
 }
 
-Result<package::Inspection> load_inspection(const SpooledRequest& spooled, const std::string& digest) {
-  const base::Bytes answer = TRY(usb::read_file(spooled.folder / "inspection", base::limits::kInspectionBytes));
+Result<package::Inspection> load_inspection(const Layout& layout, const std::string& digest) {
+  const base::Bytes answer =
+      TRY(usb::read_file(layout.inspections() / transparency::kept_inspection_path(digest), base::limits::kInspectionBytes));
   if (crypto::sha256(answer).hex() != digest)
-    return fail(Errc::mismatch, fmt::format("spool/{}: the inspection is not the one in the audit log", spooled.id));
+    return fail(Errc::mismatch, fmt::format("the kept inspection {} is not the one that the audit log names", digest));
   return package::decode_inspection(answer);
 }
 

@@ -1,5 +1,5 @@
 // A request in the spool: the appliance's own copy, which is what is inspected, shown and signed.
-//   spool/<id>/  request.dsse.json  files/...  inspection
+//   spool/<id>/  request.dsse.json  files/...
 #pragma once
 
 #include <filesystem>
@@ -25,9 +25,9 @@ struct SpooledRequest {
   wire::Request request;
 };
 
-// The inspector's answer, kept so that a restart need not inspect again. load: Errc::mismatch when it is not the one whose
-// digest the audit log holds.
-base::Result<std::string> save_inspection(const SpooledRequest& spooled, base::ByteView answer);   // its digest, hex
-base::Result<package::Inspection> load_inspection(const SpooledRequest& spooled, const std::string& digest);
+// The inspector's answer, kept for ever under its own SHA-256 beside the audit log, whose lines name it: so a restart need not
+// inspect again, and auditors see what officers saw. load: Errc::mismatch when it is not the one of that digest any more.
+base::Result<std::string> save_inspection(const Layout& layout, base::ByteView answer);   // its digest, hex
+base::Result<package::Inspection> load_inspection(const Layout& layout, const std::string& digest);
 
 }  // namespace appliance

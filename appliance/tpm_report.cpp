@@ -14,7 +14,7 @@ std::string line_about(tpm::Device& device, const tpm::Officer& person, const st
   const Result<tpm::OfficerState> state = tpm::officer_state(device, person);
   if (!state) return fmt::format("{:<12} {}", person.name, state.error().text());
   if (state->blocked())
-    return fmt::format("{:<12} blocked after {} wrong PINs; administrators unlock: {} {}", person.name, state->tries_used, unlock, person.name);
+    return fmt::format("{:<12} blocked after {} wrong PINs; administrators unlock: type u here, or {} {}", person.name, state->tries_used, unlock, person.name);
   return fmt::format("{:<12} {} tries left", person.name, state->tries_left());
 }
 

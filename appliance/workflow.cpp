@@ -39,6 +39,7 @@ Result<void> Workflow::take_in_one(const std::string& id) {
               {"files", fmt::format("{}", accepted.request.files.size())},
               {"bytes", fmt::format("{}", total_bytes(accepted.request))}}));
   TRY(complete_spool(id));
+  mark_waiting(id);
   note(id, fmt::format("received from {}", accepted.submitter));
   return remove_from_inbox(id);
 }
@@ -52,17 +53,18 @@ Result<void> Workflow::inspect_one(const RequestRecord& record_before) {
   const base::Bytes answer = TRY(run_inspector({.program = settings_.inspector,
                                                 .files = spooled.folder / wire::kFilesFolder,
                                                 .os_targets = spooled.request.os_targets,
-                                                .today = log_.now()}));
+                                                .today = log_.now(),
+                                                .user = settings_.inspector_user}));
   package::Inspection inspection = TRY(base::within("the inspector's answer", package::decode_inspection(answer)));
+  const std::string digest = TRY(save_inspection(settings_.layout, answer));   // before a line of the log names it
   if (inspection.has_errors())
-    return refuse(id, "the inspection found errors", inspection.findings);
+    return refuse(id, "the inspection found errors", inspection.findings, digest);
   const Profile* const profile = TRY(settings_.configuration.profile(spooled.request.profile));
   if (const Result<void> allowed = profile->rules.expect_findings(inspection.findings); !allowed)
-    return refuse(id, allowed.error().text(), inspection.findings);
-  const std::string digest = TRY(save_inspection(spooled, answer));
+    return refuse(id, allowed.error().text(), inspection.findings, digest);
   const Prepared prepared = TRY(prepare(id, std::move(inspection)));
   if (const Result<void> allowed = prepared.rules.expect_findings(prepared.inspection.findings); !allowed)
-    return refuse(id, allowed.error().text(), prepared.inspection.findings);
+    return refuse(id, allowed.error().text(), prepared.inspection.findings, digest);
   TRY(record(AuditEvent::inspected, id,
              {{"inspection", digest},
               {"signing-set", prepared.plan.set().fingerprint().hex()},
@@ -74,7 +76,7 @@ Result<void> Workflow::inspect_one(const RequestRecord& record_before) {
 // ---- waiting ► in approval --------------------------------------------------------------------------------------
 
 Result<Approval> Workflow::begin_approval(const std::string& id) {
-  if (sitting_ != nullptr) return fail(Errc::unavailable, "another request is being approved; one at a time");
+  if (people_are_busy()) return fail(Errc::unavailable, "something else is being approved; one at a time");
   const RequestRecord* const known = TRY(waiting_request(id));
   Prepared prepared = TRY(prepare_as_inspected(*known));
   TRY(expect_rules(*known, prepared.key_class, prepared.identity, prepared.plan, prepared.inspection));
@@ -99,6 +101,7 @@ Result<Approval> Workflow::begin_approval(const std::string& id) {
 }
 
 Result<ConsoleAnswer> Workflow::enter_pin(const std::string& officer, base::SecretBytes pin, const OnProgress& progress) {
+  if (remedy_ != nullptr) return enter_administrators_pin(officer, std::move(pin));
   if (sitting_ == nullptr) return fail(Errc::refused, "no request is being approved; begin again");
   const std::string id = sitting_->id();
   if (const Result<void> approved = sitting_->approve(officer, std::move(pin)); !approved) {
@@ -155,7 +158,7 @@ Result<Done> Workflow::reject(const std::string& id, const std::string& officer,
   const RequestRecord* const known = TRY(rejectable_request(id));
   const Profile* const profile = TRY(settings_.configuration.profile(known->profile));
   const KeyClass key_class = TRY(KeyClass::load(settings_.layout, profile->key_class));
-  if (sitting_ == nullptr) custody_.notice_loss();
+  if (!people_are_busy()) custody_.notice_loss();
   if (const Result<void> proved = prove_officer(key_class, officer, std::move(pin)); !proved) {
     TRY(record(AuditEvent::approval_failed, id,
                {{"officer", name_to_record(key_class, officer)}, {"reason", proved.error().text()}}));
@@ -192,9 +195,11 @@ Result<void> Workflow::answer_unasked(const RequestRecord& over) {
 }
 
 Result<void> Workflow::refuse(const std::string& id, const std::string& reason,
-                              const std::vector<package::Finding>& findings) {
+                              const std::vector<package::Finding>& findings, const std::string& inspection) {
   TRY(custody_.receipt_key());
-  TRY(record(AuditEvent::refused, id, {{"reason", reason}}));
+  Fields data{{"reason", reason}};
+  if (!inspection.empty()) data["inspection"] = inspection;
+  TRY(record(AuditEvent::refused, id, data));
   transparency::Receipt receipt = TRY(receipt_of(id));
   receipt.outcome = transparency::Outcome::refused;
   receipt.reason = reason;
@@ -219,6 +224,10 @@ Result<void> Workflow::refuse_at_the_door(const std::string& id, const base::Err
 }
 
 void Workflow::end_sitting(const std::string& why) {
+  if (remedy_ != nullptr) {
+    note("", remedy_->what() + ": nothing was done: " + why);
+    remedy_.reset();
+  }
   if (sitting_ == nullptr) return;
   const std::string id = sitting_->id();
   sitting_.reset();
@@ -229,6 +238,7 @@ void Workflow::end_sitting(const std::string& why) {
 }
 
 void Workflow::expire_sitting() {
+  if (remedy_ != nullptr && settings_.clock->steady() >= remedy_->ends()) end_sitting("the approval ran out of time");
   if (sitting_ == nullptr || settings_.clock->steady() < sitting_->ends()) return;
   const std::string id = sitting_->id();
   sitting_.reset();
@@ -248,8 +258,10 @@ Result<void> Workflow::publish(const transparency::Receipt& receipt) {
     unpublished_.push_back(id);
     put_off(catch_up_again_at_, id, published.error());
   }
-  std::error_code ignored;
-  std::filesystem::remove_all(settings_.layout.spool() / id, ignored);
+  if (const Result<void> removed = remove_from_spool(id); !removed) {
+    unremoved_.push_back(id);
+    put_off(catch_up_again_at_, id, removed.error());
+  }
   return {};
 }
 

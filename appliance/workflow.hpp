@@ -11,11 +11,14 @@
 
 #include "appliance/administered.hpp"
 #include "appliance/anchored_log.hpp"
+#include "appliance/checkup.hpp"
 #include "appliance/clock.hpp"
 #include "appliance/configuration.hpp"
+#include "appliance/confinement.hpp"
 #include "appliance/console_protocol.hpp"
 #include "appliance/custody.hpp"
 #include "appliance/layout.hpp"
+#include "appliance/remedy.hpp"
 #include "appliance/request_book.hpp"
 #include "appliance/sitting.hpp"
 #include "appliance/trusted_clock.hpp"
@@ -33,6 +36,7 @@ class Workflow {
     Layout layout;
     Configuration configuration;
     std::filesystem::path inspector;   // the program
+    std::optional<UserIds> inspector_user = std::nullopt;
     const Clock* clock = nullptr;
     Journal journal;
   };
@@ -52,18 +56,23 @@ class Workflow {
   // For the console.
   WaitingList waiting() const;
   base::Result<Document> review(const std::string& id);
+  // How everything is, with what to do; during a sitting the TPM is left alone.
+  Checkup checkup();
   // The TPM, opened anew, and what is to be done about it: where officers begin when it said no.
   base::Result<Document> look_at_tpm();
   base::Result<Approval> begin_approval(const std::string& id);
   // The answer of the last officer comes after everything was signed and published.
   base::Result<ConsoleAnswer> enter_pin(const std::string& officer, base::SecretBytes pin, const OnProgress& progress);
+  // Administrators put something right; their PINs go to enter_pin().
+  base::Result<Approval> begin_remedy(const BeginRemedy& asked);
   base::Result<Done> reject(const std::string& id, const std::string& officer, base::SecretBytes pin,
                             const std::string& reason);
-  // The request waits again, and the officers enter anew. Nothing happens when no sitting goes on.
+  // The request waits again, and the officers enter anew; what administrators had begun is not done. Nothing happens when
+  // no sitting goes on.
   void end_sitting(const std::string& why);
   void expire_sitting();   // when its time is over
   // Each sitting has a number of its own, so that nobody takes the next one for theirs; 0 while there is none.
-  std::uint64_t sitting_number() const { return sitting_ == nullptr ? 0 : sitting_number_; }
+  std::uint64_t sitting_number() const { return people_are_busy() ? sitting_number_ : 0; }
 
  private:
   Workflow(Settings settings, std::unique_ptr<TrustedClock> clock, AnchoredLog log, package::DenyList deny_list);
@@ -85,7 +94,7 @@ class Workflow {
   base::Result<void> sign(const OnProgress& progress);
   base::Result<void> answer_rejected(const RequestRecord& rejected);
   base::Result<void> refuse(const std::string& id, const std::string& reason,
-                            const std::vector<package::Finding>& findings);
+                            const std::vector<package::Finding>& findings, const std::string& inspection = {});   // its digest
   base::Result<void> answer_unasked(const RequestRecord& over);
   base::Result<void> refuse_at_the_door(const std::string& id, const base::Error& why);
   base::Result<void> publish(const transparency::Receipt& receipt);
@@ -94,10 +103,12 @@ class Workflow {
   base::Result<void> put_right_after_restart();
   base::Result<void> carry_out_what_was_recorded();
   base::Result<void> complete_spool(const std::string& id) const;
+  void mark_waiting(const std::string& id) const;
   base::Result<void> record(transparency::AuditEvent event, const std::string& id, const Fields& data);
   // The anchor in the TPM, once the log was held against it since the TPM was opened.
   base::Result<tpm::AuditAnchor> checked_anchor();
   base::Result<void> remove_from_inbox(const std::string& id);
+  base::Result<void> remove_from_spool(const std::string& id) const;
   base::Result<const RequestRecord*> waiting_request(const std::string& id) const;
   base::Result<const RequestRecord*> rejectable_request(const std::string& id) const;
   base::Result<Prepared> prepare(const std::string& id, package::Inspection inspection) const;
@@ -125,6 +136,10 @@ class Workflow {
   static crypto::Digest outputs_digest(const std::vector<transparency::OutputFile>& outputs);
   static std::string name_to_record(const KeyClass& key_class, const std::string& typed);
   base::Result<Approval> sitting_view();
+  bool people_are_busy() const { return sitting_ != nullptr || remedy_ != nullptr; }   // entering PINs
+  // The administrators' side (workflow_remedy.cpp).
+  base::Result<Approval> remedy_view();
+  base::Result<ConsoleAnswer> enter_administrators_pin(const std::string& name, base::SecretBytes pin);
   using Moment = std::chrono::steady_clock::time_point;
   bool is_due(Moment again_at) const { return settings_.clock->steady() >= again_at; }
   void put_off(Moment& again_at, const std::string& id, const base::Error& why);
@@ -139,9 +154,12 @@ class Workflow {
   package::DenyList deny_list_;
   Custody custody_;
   std::unique_ptr<Sitting> sitting_;   // after custody_: it goes first
+  std::unique_ptr<Remedy> remedy_;     // likewise, and never both
   std::uint64_t sitting_number_ = 0;
   std::uint64_t checked_opening_ = 0;   // custody_.openings() when the log was held against its anchor
   std::vector<std::string> unpublished_;   // answered, but the folder in the outbox has not got its name yet
+  std::vector<std::string> unremoved_;     // answered, but their copies are still in the spool
+  std::string taken_last_;
   Moment take_in_again_at_{};
   Moment inspect_again_at_{};
   Moment catch_up_again_at_{};

@@ -1,4 +1,4 @@
-// What the arrows of workflow.cpp are made of: starting and putting right, loading and preparing, receipts, notes.
+// What the arrows of workflow.cpp are made of: catching up, loading and preparing, receipts, notes.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -23,6 +23,7 @@ using transparency::AuditEvent;
 namespace {
 
 constexpr std::chrono::seconds kRetryAfter{5};
+constexpr std::size_t kTakenAtOnce = 4;
 
 // Failures of the box and not of the request: it stays where it is and is tried again.
 bool may_pass(const base::Error& error) {
@@ -37,20 +38,6 @@ bool may_pass(const base::Error& error) {
   }
 }
 
-Result<void> make_state_folders(const Layout& layout) {
-  for (const std::filesystem::path& folder : {layout.inbox(), layout.spool(), layout.outbox(), layout.runtime()})
-    TRY(usb::make_folders(folder));
-  return {};
-}
-
-void remove_leftovers(const std::filesystem::path& folder) {
-  std::error_code ignored;
-  std::vector<std::filesystem::path> leftovers;
-  for (const auto& entry : std::filesystem::directory_iterator(folder, ignored))
-    if (!wire::is_request_id(entry.path().filename().string())) leftovers.push_back(entry.path());
-  for (const std::filesystem::path& leftover : leftovers) std::filesystem::remove_all(leftover, ignored);
-}
-
 }  // namespace
 
 Workflow::Workflow(Settings settings, std::unique_ptr<TrustedClock> clock, AnchoredLog log, package::DenyList deny_list)
@@ -60,67 +47,10 @@ Workflow::Workflow(Settings settings, std::unique_ptr<TrustedClock> clock, Ancho
       deny_list_(std::move(deny_list)),
       custody_(settings_.layout, settings_.configuration.tpm, settings_.configuration.mode, settings_.configuration.digest) {}
 
-Result<std::unique_ptr<Workflow>> Workflow::start(Settings settings) {
-  TRY(make_state_folders(settings.layout));
-  package::DenyList deny_list = TRY(load_deny_list(settings.layout, settings.configuration.box.deny_list));
-  auto clock = std::make_unique<TrustedClock>(*settings.clock, settings.configuration.box.clock_days);
-  const std::optional<base::Time> last = TRY(last_time_in(settings.layout.audit_log()));
-  if (last) clock->know(*last);
-  AnchoredLog::Opened opened = TRY(AnchoredLog::open(settings.layout.audit_log(), *clock));
-  std::unique_ptr<Workflow> workflow(new Workflow(std::move(settings), std::move(clock), std::move(opened.log), std::move(deny_list)));
-  for (const transparency::AuditLine& line : opened.lines) {
-    TRY(base::within("audit log", workflow->book_.apply(line)));
-    TRY(base::within("audit log", workflow->administered_.apply(line)));
-  }
-  workflow->settings_.configuration.heed(workflow->administered_);
-  TRY(workflow->put_right_after_restart());
-  // So that every screen says from the start what kind of TPM this is; without one, requests are still taken in.
-  if (const Result<tpm::AuditAnchor> anchor = workflow->checked_anchor(); !anchor) {
-    // What administrators must look at stops the start; what may pass does not.
-    const Errc code = anchor.error().code();
-    if (code == Errc::mismatch || code == Errc::refused) return tl::unexpected<base::Error>(anchor.error());
-    workflow->note("", anchor.error().text());
-  } else if (const Result<void> opens = workflow->custody_.gate().value()->test(); !opens && opens.error().code() == Errc::refused) {
-    return tl::unexpected<base::Error>(opens.error());   // firmware that is not approved, or too old, can do nothing here
-  }
-  return workflow;
-}
-
-// A step is logged before it takes effect, so after a power cut the log is at most one step ahead of the folders.
-Result<void> Workflow::put_right_after_restart() {
-  const Layout& layout = settings_.layout;
-  TRY(record(AuditEvent::started, "", {{"version", COLDSEAL_VERSION}, {"configuration", settings_.configuration.digest.hex()}}));
-  for (const RequestState state : {RequestState::in_approval, RequestState::signing})
-    for (const RequestRecord* const interrupted : book_.in_state(state))
-      TRY(record(AuditEvent::returned_to_waiting, interrupted->id, {{"why", "coldseald was restarted"}}));
-  for (const RequestRecord* const received : book_.in_state(RequestState::received))
-    // A lost copy is refused later, with a receipt; everything else must not be taken for a leftover below.
-    if (const Result<void> completed = complete_spool(received->id); !completed && completed.error().code() != Errc::mismatch)
-      return completed;
-  for (const RequestRecord* const answered : book_.in_state(RequestState::answered)) {
-    const std::filesystem::path part = layout.outbox() / (answered->id + ".part");
-    const auto receipt = usb::read_file(part / wire::kReceiptName, base::limits::kReceiptBytes);
-    if (receipt && crypto::sha256(*receipt).hex() == answered->receipt_digest)
-      TRY(publish_response(layout, answered->id));
-    std::error_code ignored;
-    std::filesystem::remove_all(layout.spool() / answered->id, ignored);
-  }
-  for (const RequestRecord* const removed : book_.in_state(RequestState::removed)) {
-    std::error_code ignored;
-    std::filesystem::remove_all(layout.outbox() / removed->id, ignored);
-  }
-  remove_leftovers(layout.spool());
-  remove_leftovers(layout.outbox());
-  return {};
-}
-
-// A request that was received lies in the spool under its id, or under its name while it was being copied.
-Result<void> Workflow::complete_spool(const std::string& id) const {
-  const std::filesystem::path place = settings_.layout.spool() / id;
-  const std::filesystem::path part = settings_.layout.spool() / (id + ".part");
-  if (is_there(place)) return {};
-  if (!is_there(part)) return fail(Errc::mismatch, "the appliance has lost its copy of the request; send a new request");
-  return usb::rename_durably(part, place);
+// Only for the submitter's information: without the mark everything goes on as well.
+void Workflow::mark_waiting(const std::string& id) const {
+  if (const Result<void> marked = appliance::mark_waiting(settings_.layout, id, book_.find(id)->keyid); !marked)
+    note(id, marked.error().text());
 }
 
 Result<void> Workflow::carry_out_what_was_recorded() {
@@ -134,6 +64,10 @@ Result<void> Workflow::carry_out_what_was_recorded() {
   while (!unpublished_.empty()) {
     TRY(publish_response(settings_.layout, unpublished_.back()));
     unpublished_.pop_back();
+  }
+  while (!unremoved_.empty()) {
+    TRY(remove_from_spool(unremoved_.back()));
+    unremoved_.pop_back();
   }
   return {};
 }
@@ -186,14 +120,25 @@ Result<void> Workflow::remove_from_inbox(const std::string& id) {
   return {};
 }
 
+Result<void> Workflow::remove_from_spool(const std::string& id) const {
+  std::error_code error;
+  std::filesystem::remove_all(settings_.layout.spool() / id, error);
+  if (error) return fail(Errc::io, fmt::format("spool/{}: {}", id, error.message()));
+  return {};
+}
+
 void Workflow::take_in() {
-  if (sitting_ != nullptr || !is_due(take_in_again_at_)) return;
+  if (people_are_busy() || !is_due(take_in_again_at_)) return;
   std::vector<std::string> ids;
   std::error_code ignored;
   for (const auto& entry : std::filesystem::directory_iterator(settings_.layout.inbox(), ignored))
     if (wire::is_request_id(entry.path().filename().string())) ids.push_back(entry.path().filename().string());
   std::sort(ids.begin(), ids.end());
+  // A few at a time, going round: a flood keeps neither officers nor other requests waiting.
+  std::rotate(ids.begin(), std::upper_bound(ids.begin(), ids.end(), taken_last_), ids.end());
+  ids.resize(std::min(ids.size(), kTakenAtOnce));
   for (const std::string& id : ids) {
+    taken_last_ = id;
     Result<void> taken = take_in_one(id);
     if (!taken && !may_pass(taken.error())) taken = refuse_at_the_door(id, taken.error());
     if (!taken) put_off(take_in_again_at_, id, taken.error());
@@ -201,7 +146,7 @@ void Workflow::take_in() {
 }
 
 void Workflow::inspect_received() {
-  if (sitting_ != nullptr || !is_due(inspect_again_at_)) return;
+  if (people_are_busy() || !is_due(inspect_again_at_)) return;
   for (const RequestRecord* const received : book_.in_state(RequestState::received)) {
     const std::string id = received->id;
     Result<void> inspected = inspect_one(*received);
@@ -258,7 +203,7 @@ Result<Workflow::Prepared> Workflow::prepare(const std::string& id, package::Ins
 
 Result<Workflow::Prepared> Workflow::prepare_as_inspected(const RequestRecord& record) const {
   const SpooledRequest spooled = TRY(SpooledRequest::load(settings_.layout, settings_.configuration, record.id));
-  package::Inspection inspection = TRY(load_inspection(spooled, record.inspection_digest));
+  package::Inspection inspection = TRY(load_inspection(settings_.layout, record.inspection_digest));
   Prepared prepared = TRY(prepare(record.id, std::move(inspection)));
   if (prepared.plan.set().fingerprint().hex() != record.signing_set)
     return fail(Errc::mismatch, "what would be signed is not what was inspected: the configuration, the certificate or the "
@@ -282,7 +227,7 @@ Result<Document> Workflow::review(const std::string& id) {
 }
 
 Result<Document> Workflow::look_at_tpm() {
-  if (sitting_ != nullptr) return fail(Errc::unavailable, "a request is being approved; look at the TPM afterwards");
+  if (people_are_busy()) return fail(Errc::unavailable, "something is being approved; look at the TPM afterwards");
   custody_.let_go();
   const Result<tpm::AuditAnchor> anchor = checked_anchor();
   Document document = report_on_tpm(settings_.layout, custody_);
@@ -304,9 +249,13 @@ Result<Approval> Workflow::sitting_view() {
   std::string words = TRY(custody_.words());
   const auto left = std::chrono::duration_cast<std::chrono::seconds>(sitting_->ends() - settings_.clock->steady());
   const auto signing = std::chrono::ceil<std::chrono::seconds>(sitting_->estimate());
-  return Approval{sitting_->approved(), sitting_->needed(), sitting_->may_still_approve(),
-                  static_cast<std::uint32_t>(std::max<std::int64_t>(0, left.count())),
-                  static_cast<std::uint32_t>(signing.count()), std::move(words)};
+  return Approval{.approved = sitting_->approved(),
+                  .needed = sitting_->needed(),
+                  .officers = sitting_->may_still_approve(),
+                  .seconds_left = static_cast<std::uint32_t>(std::max<std::int64_t>(0, left.count())),
+                  .signing_seconds = static_cast<std::uint32_t>(signing.count()),
+                  .words = std::move(words),
+                  .commands = {}};
 }
 
 Result<void> Workflow::prove_officer(const KeyClass& key_class, const std::string& name, base::SecretBytes pin) {
@@ -335,6 +284,8 @@ Result<transparency::Receipt> Workflow::receipt_of(const std::string& id) {
   const std::string line = decided != nullptr && decided->decision ? transparency::audit_line_json(*decided->decision) : log_.last_line();
   const std::uint64_t index = decided != nullptr && decided->decision ? decided->decision->index : log_.lines() - 1;
   tpm::ReceiptKey* const key = TRY(custody_.receipt_key());
+  if (index < log_.tree().first_provable())
+    return fail(Errc::refused, fmt::format("line {} of the audit log is too far back to be proved in a receipt", index + 1));
   transparency::TlogProof proof{index, log_.tree().inclusion(index, log_.lines()), {}};
   proof.checkpoint =
       TRY(transparency::sign_checkpoint({transparency::log_origin(settings_.configuration.name), log_.lines(), log_.tree().root()}, *key));

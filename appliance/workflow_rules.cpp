@@ -64,7 +64,7 @@ void Workflow::add_own_findings(package::Inspection& inspection, const SigningPl
 
 Result<package::Inspection> Workflow::inspection_in(const Sitting& sitting) const {
   const RequestRecord* const known = book_.find(sitting.id());
-  package::Inspection inspection = TRY(load_inspection(sitting.spooled(), known->inspection_digest));
+  package::Inspection inspection = TRY(load_inspection(settings_.layout, known->inspection_digest));
   add_own_findings(inspection, sitting.plan(), sitting.key_class());
   return inspection;
 }

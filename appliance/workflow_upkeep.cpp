@@ -29,7 +29,7 @@ std::vector<std::string> names_in(const fs::path& folder) {
 }  // namespace
 
 void Workflow::keep_house() {
-  if (sitting_ != nullptr || !is_due(keep_house_again_at_)) return;
+  if (people_are_busy() || !is_due(keep_house_again_at_)) return;
   keep_house_again_at_ = settings_.clock->steady() + kLookEvery;
   for (const auto step : {&Workflow::expire_waiting, &Workflow::note_deliveries, &Workflow::remove_old_responses})
     if (const Result<void> done = (this->*step)(); !done) put_off(keep_house_again_at_, "", done.error());
@@ -76,15 +76,17 @@ Result<void> Workflow::remove_old_responses() {
   if (days == 0 || !clock_->expect_sane()) return {};
   const base::Time before = log_.now() - std::chrono::hours(24) * days;
   std::error_code ignored;
-  for (const RequestRecord* const delivered : book_.in_state(RequestState::delivered)) {
-    if (delivered->delivered_at > before) continue;
-    TRY(record(AuditEvent::removed, delivered->id, {{"why", fmt::format("delivered over {} days ago", days)}}));
-    fs::remove_all(settings_.layout.outbox() / delivered->id, ignored);
-    note(delivered->id, "its response is not kept any more");
-  }
-  // Refused at the door: such an id is not remembered, and the response goes by its age.
+  // What lies there, and not every request there ever was.
   for (const std::string& name : names_in(settings_.layout.outbox())) {
-    if (!wire::is_request_id(name) || book_.find(name) != nullptr) continue;
+    if (!wire::is_request_id(name)) continue;
+    if (const RequestRecord* const known = book_.find(name); known != nullptr) {
+      if (known->state != RequestState::delivered || known->delivered_at > before) continue;
+      TRY(record(AuditEvent::removed, name, {{"why", fmt::format("delivered over {} days ago", days)}}));
+      fs::remove_all(settings_.layout.outbox() / name, ignored);
+      note(name, "its response is not kept any more");
+      continue;
+    }
+    // Refused at the door: such an id is not remembered, and the response goes by its age.
     const auto written = fs::last_write_time(settings_.layout.outbox() / name / wire::kReceiptName, ignored);
     if (ignored) continue;
     const auto age = fs::file_time_type::clock::now() - written;

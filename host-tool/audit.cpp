@@ -7,7 +7,9 @@
 #include "crypto/base/command_line.hpp"
 #include "crypto/base/limits.hpp"
 #include "crypto/transparency/audit_log_line.hpp"
+#include "crypto/package/inspection.hpp"
 #include "crypto/transparency/checkpoint.hpp"
+#include "crypto/transparency/kept_inspection.hpp"
 #include "crypto/transparency/log_anchor_proof.hpp"
 #include "crypto/transparency/merkle_tree.hpp"
 #include "host-tool/command.hpp"
@@ -28,6 +30,7 @@ namespace fs = std::filesystem;
 struct AuditOptions {
   std::string log, key, transcript, identity, since, request;
   bool json = false;
+  bool facts = false;
 };
 
 // The export's folder, or the log in it; the checkpoint and the TPM's word lie beside it.
@@ -46,6 +49,34 @@ struct ReadLog {
   transparency::MerkleTree tree;
   transparency::AnchoredLines anchored;
   std::optional<base::Time> first;
+};
+
+// The inspections that the log names, each under its SHA-256 beside it.
+class KeptInspections {
+ public:
+  explicit KeptInspections(const fs::path& log_file) : folder_(log_file.parent_path() / transparency::kInspectionsFolder) {}
+  bool are_there() const {
+    std::error_code ignored;
+    return fs::is_directory(folder_, ignored);
+  }
+  // Of a line that names one: as it came from the inspector, and no other. Nothing for other lines.
+  Result<std::optional<base::Bytes>> of(const AuditLine& line) const {
+    const auto named = line.data.find(std::string(transparency::kInspectionField));
+    if (named == line.data.end()) return std::optional<base::Bytes>();
+    const auto digest = base::from_hex(named->second);
+    if (!digest || digest->size() != 32) return fail(Errc::mismatch, fmt::format("line {}: names no inspection by its SHA-256", line.index + 1));
+    const fs::path place = folder_ / transparency::kept_inspection_path(named->second);
+    Result<base::Bytes> kept = usb::read_file(place, base::limits::kInspectionBytes);
+    if (!kept && kept.error().code() == Errc::not_found)
+      return fail(Errc::mismatch, fmt::format("line {}: the inspection that it names is not there: {}", line.index + 1, printable(place.string())));
+    if (!kept) return tl::unexpected<base::Error>(kept.error());
+    if (crypto::sha256(*kept).hex() != named->second)
+      return fail(Errc::mismatch, fmt::format("line {}: the inspection kept for it is another: {}", line.index + 1, printable(place.string())));
+    return std::optional<base::Bytes>(std::move(*kept));
+  }
+
+ private:
+  fs::path folder_;
 };
 
 // Every line is checked as it is read, and none is kept.
@@ -121,13 +152,22 @@ Result<Exit> verify(const AuditOptions& options) {
   const fs::path file = log_in(options.log);
   const std::string pem = TRY(text_of(options.key, base::limits::kPemBytes));
   const crypto::PublicKey key = TRY(base::within(options.key, crypto::PublicKey::parse_pem(pem)));
-  const ReadLog log = TRY(read_log(file, [](const AuditLine&) {}));
+  const KeptInspections kept(file);
+  std::uint64_t inspections = 0;
+  Result<void> hold;   // the first that does not: said when the chain itself is known to be good
+  const ReadLog log = TRY(read_log(file, [&](const AuditLine& line) {
+    if (!kept.are_there() || !hold) return;
+    const auto inspection = kept.of(line);
+    if (!inspection) hold = tl::unexpected<base::Error>(inspection.error());
+    else if (*inspection) ++inspections;
+  }));
   const std::string note = TRY(text_of(file.parent_path() / "checkpoint", base::limits::kCheckpointBytes));
   const transparency::Checkpoint checkpoint = TRY(as_evidence(base::within(printable((file.parent_path() / "checkpoint").string()), transparency::verify_checkpoint(note, key))));
   TRY(expect_checkpoint(log, checkpoint, "the checkpoint"));
   if (checkpoint.size != log.tree.size())
     return fail(Errc::mismatch, fmt::format("the checkpoint is of {} lines and the log has {}: nobody vouches for line {} and what follows",
                                             checkpoint.size, log.tree.size(), checkpoint.size + 1));
+  TRY(hold);
   std::optional<transparency::Checkpoint> since;
   if (!options.since.empty()) {
     const std::string old = TRY(text_of(options.since, base::limits::kCheckpointBytes));
@@ -151,6 +191,7 @@ Result<Exit> verify(const AuditOptions& options) {
                 {"first", base::rfc3339(*log.first)},
                 {"last", base::rfc3339(log.chain.last_at())},
                 {"since", since ? Json(since->size) : Json(nullptr)},
+                {"inspections", kept.are_there() ? Json(inspections) : Json(nullptr)},
                 {"anchoredInTpm", !anchor.empty()}});
     return Exit::done;
   }
@@ -159,6 +200,10 @@ Result<Exit> verify(const AuditOptions& options) {
   fmt::print("chain       every line continues the one before\n");
   fmt::print("checkpoint  signed by that key; root {}\n", checkpoint.root.hex());
   fmt::print("TPM         {}\n", anchor.empty() ? "not looked at: give the ceremony's transcript with --transcript" : anchor);
+  if (kept.are_there())
+    fmt::print("inspections {} are there, each as the log names it\n", inspections);
+  else
+    fmt::print("inspections not looked at: the folder {} does not lie beside the log\n", transparency::kInspectionsFolder);
   if (since) fmt::print("since       it begins with the log of {} lines that {} is of\n", since->size, printable(options.since));
   return Exit::done;
 }
@@ -173,13 +218,31 @@ void show_line(const AuditLine& line) {
              line.request.empty() ? "-" : line.request.substr(0, 8), transparency::audit_event_name(line.event), said);
 }
 
+void show_inspection(const package::Inspection& inspection) {
+  for (const package::Fact& fact : inspection.facts)
+    fmt::print("         as read  {:<16} {}{}\n", printable(fact.name), printable(fact.value), fact.file.empty() ? "" : "   (" + printable(fact.file) + ")");
+  for (const package::Finding& finding : inspection.findings)
+    fmt::print("         finding  {}  {}{}\n", printable(finding.id), finding.file.empty() ? "" : printable(finding.file) + ": ", printable(finding.cause));
+}
+
 Result<Exit> show(const AuditOptions& options) {
   std::uint64_t shown = 0;
+  const KeptInspections kept(log_in(options.log));
+  Result<void> hold;
   const ReadLog log = TRY(read_log(log_in(options.log), [&](const AuditLine& line) {
     if (!options.request.empty() && !line.request.starts_with(options.request)) return;
     show_line(line);
     ++shown;
+    if (!options.facts || !hold) return;
+    const auto inspection = kept.of(line);
+    if (!inspection) hold = tl::unexpected<base::Error>(inspection.error());
+    else if (*inspection) {
+      const auto decoded = base::within(fmt::format("line {}: its inspection", line.index + 1), package::decode_inspection(**inspection));
+      if (decoded) show_inspection(*decoded);
+      else hold = tl::unexpected<base::Error>(decoded.error());
+    }
   }));
+  TRY(as_evidence(hold));
   fmt::print("{} of {} lines; * is anchored in the TPM\n", shown, log.tree.size());
   return Exit::done;
 }
@@ -203,6 +266,7 @@ void add_audit(base::Command& app, Run& run) {
   const auto viewing = std::make_shared<AuditOptions>();
   view.option("LOG", viewing->log, "the exported folder, or audit.log in it").required();
   view.option("--request", viewing->request, "only what is about this request: its id, or how that begins");
+  view.flag("--facts", viewing->facts, "also what the inspector read from each package and found in it, from the folder inspections beside the log");
   view.when_chosen([viewing, &run] { run = [viewing] { return show(*viewing); }; });
 }
 

@@ -25,8 +25,8 @@ using base::Result;
 struct CollectOptions {
   std::string from;
   SerialOptions serial;
-  std::string key;
-  std::string pass_phrase_file;
+  KeyOptions key;
+  unsigned wait = 0;   // seconds
   bool list = false;
   std::string output;
   std::vector<std::string> ids;
@@ -47,9 +47,9 @@ Result<std::vector<serial::Collected>> collect_from_stick(const CollectOptions& 
 Result<void> expect_sensible(const CollectOptions& options) {
   if (options.from.empty() == options.serial.device.empty())
     return fail(Errc::usage, "one of --from STICK and --serial DEV is wanted");
-  if (options.from.empty() && options.key.empty())
+  if (options.from.empty() && options.key.key.empty())
     return fail(Errc::usage, "--serial needs --key: the appliance gives responses to the submitter of the request only");
-  if (options.list && !options.from.empty()) return fail(Errc::usage, "--list goes with --serial");
+  if ((options.list || options.wait > 0) && !options.from.empty()) return fail(Errc::usage, "--list and --wait go with --serial");
   if (!options.list && options.output.empty()) return fail(Errc::usage, "--output DIR is wanted");
   for (const std::string& id : options.ids)
     if (!wire::is_request_id(id))
@@ -67,20 +67,19 @@ void say_next(const CollectOptions& options, bool any) {
 }
 
 Result<Exit> collect_over_cable(const CollectOptions& options) {
-  keys::SubmitterKey key = TRY(submitter_key_from(options.key, options.pass_phrase_file));
+  keys::SubmitterKey key = TRY(submitter_key_from(options.key.key, options.key.pass_phrase_file));
   SerialReport report(options.serial, "collecting");
   if (options.list) {
-    const Result<std::vector<serial::Response>> waiting = serial::waiting_responses(report.link(), key);
-    if (!waiting) return tl::unexpected<base::Error>(report.failed(waiting.error()));
-    for (const serial::Response& one : *waiting) report.waiting(one);
-    if (waiting->empty()) say_next(options, false);
+    const Result<std::vector<serial::ListedRequest>> listed = serial::listed_requests(report.link(), key, options.ids);
+    if (!listed) return tl::unexpected<base::Error>(report.failed(listed.error()));
+    for (const serial::ListedRequest& one : *listed) report.listed(one);
+    if (listed->empty() && !options.serial.json) fmt::print(stderr, "coldseal: the appliance has no request of yours\n");
     return Exit::done;
   }
   TRY(usb::make_folders(options.output));
-  const Result<std::vector<serial::Collected>> collected =
-      serial::collect_responses(report.link(), key, options.output, options.ids, report.progress());
+  const Result<std::vector<serial::Collected>> collected = serial::collect_responses(
+      report.link(), report.collecting(key, options.output, options.ids, options.wait), report.progress());
   if (!collected) return tl::unexpected<base::Error>(report.failed(collected.error()));
-  for (const serial::Collected& one : *collected) report.collected(one, (std::filesystem::path(options.output) / one.id).string());
   say_next(options, !collected->empty());
   return Exit::done;
 }
@@ -112,14 +111,14 @@ void add_collect(base::Command& app, Run& run) {
   const auto options = std::make_shared<CollectOptions>();
   const base::CommandOption from = command.option("--from", options->from, "Where the stick is mounted");
   add_serial_options(command, options->serial).excludes(from);
-  command.option("--key", options->key, "With --serial: private key of the submitter, to whom alone responses are given");
-  command.option("--passphrase-file", options->pass_phrase_file,
-                 "Take the key's pass phrase from the first line of this file instead of the terminal");
-  command.flag("--list", options->list, "With --serial: only say what waits");
+  add_key_options(command, options->key, "With --serial: private key of the submitter, to whom alone responses are given");
+  command.flag("--list", options->list, "With --serial: only say which of your requests are there, and whether they are answered");
+  add_wait_option(command, options->wait, "With --serial: stay so long on the link for responses that are not there yet");
   command.option("-o,--output", options->output, "Folder for the responses; made when it is not there");
   command.option("ID", options->ids, "Requests to collect the responses of; all there are, if none is named");
   command.footer("Examples:\n  coldseal collect --from /media/stick -o signed\n"
-                 "  coldseal collect --serial /dev/ttyUSB0 --key build.pem -o signed");
+                 "  coldseal collect --serial /dev/ttyUSB0 --key build.pem -o signed\n"
+                 "  coldseal collect --serial /dev/ttyUSB0 --key build.pem --list");
   command.when_chosen([options, &run] { run = [options] { return collect(*options); }; });
 }
 

@@ -25,10 +25,22 @@ sigset_t ending_signals() {
   return signals;
 }
 
-void say_event(const json& event) {
-  fmt::print("{}\n", event.dump(-1, ' ', false, json::error_handler_t::replace));
+std::string_view place_name(serial::RequestPlace place) {
+  switch (place) {
+    case serial::RequestPlace::answered: return "answered";
+    case serial::RequestPlace::taken: return "waiting";
+    case serial::RequestPlace::arrived: break;
+  }
+  return "arrived";
+}
+
+// At once, also into a build server's log.
+void say_line(const std::string& line) {
+  fmt::print("{}\n", line);
   std::fflush(stdout);
 }
+
+void say_event(const json& event) { say_line(event.dump(-1, ' ', false, json::error_handler_t::replace)); }
 
 }  // namespace
 
@@ -47,6 +59,16 @@ base::CommandOption add_serial_options(base::Command& command, SerialOptions& op
   command.option("--patience", options.patience, "Seconds without progress before a lost link is given up").shows_default();
   command.flag("--json", options.json, "Tell what happens as one JSON object a line on standard output");
   return device;
+}
+
+base::CommandOption add_key_options(base::Command& command, KeyOptions& options, const std::string& description) {
+  command.option("--passphrase-file", options.pass_phrase_file,
+                 "Take the key's pass phrase from the first line of this file instead of the terminal");
+  return command.option("--key", options.key, description);
+}
+
+void add_wait_option(base::Command& command, unsigned& seconds, const std::string& description) {
+  command.option("--wait", seconds, description).type_name("SECONDS");
 }
 
 SerialReport::SerialReport(const SerialOptions& options, std::string doing)
@@ -98,24 +120,38 @@ usb::OnProgress SerialReport::progress() {
   };
 }
 
+serial::Collecting SerialReport::collecting(crypto::Signer& submitter, const std::filesystem::path& out,
+                                            std::vector<std::string> ids, unsigned wait_seconds) {
+  serial::Collecting what{.submitter = submitter, .out = out, .ids = std::move(ids), .wait = std::chrono::seconds(wait_seconds)};
+  what.on_wait = [this](const serial::ListedRequest& one) { listed(one); };
+  what.on_collected = [this, out](const serial::Collected& one) { collected(one, (out / one.id).string()); };
+  return what;
+}
+
 void SerialReport::sent(const serial::Sent& one) {
   shown_->bar.wipe();
   if (options_.json)
     return say_event({{"event", "sent"}, {"id", one.id}, {"was_there", one.was_there}, {"went_on_at", one.went_on_at}});
   const std::string how = one.went_on_at > 0 ? fmt::format("sent, {} bytes of it before", one.went_on_at) : "sent";
-  fmt::print("{}  {}\n", one.id, one.was_there ? "the appliance had it already" : how);
+  say_line(fmt::format("{}  {}", one.id, one.was_there ? "the appliance had it already" : how));
 }
 
 void SerialReport::collected(const serial::Collected& one, const std::string& where) {
   shown_->bar.wipe();
   if (options_.json)
     return say_event({{"event", "collected"}, {"id", one.id}, {"was_there", one.was_there}, {"folder", base::printable(where)}});
-  fmt::print("{}  {}\n", where, one.was_there ? "was there already" : "collected");
+  say_line(fmt::format("{}  {}", where, one.was_there ? "was there already" : "collected"));
 }
 
-void SerialReport::waiting(const serial::Response& one) {
-  if (options_.json) return say_event({{"event", "waiting"}, {"id", one.id}, {"bytes", one.bytes}});
-  fmt::print("{}  {} bytes\n", one.id, one.bytes);
+void SerialReport::listed(const serial::ListedRequest& one) {
+  shown_->bar.wipe();
+  if (options_.json)
+    return say_event({{"event", "listed"}, {"id", one.id}, {"place", place_name(one.place)}, {"bytes", one.bytes}});
+  switch (one.place) {
+    case serial::RequestPlace::answered: return say_line(fmt::format("{}  the response waits, {} bytes", one.id, one.bytes));
+    case serial::RequestPlace::taken: return say_line(one.id + "  no response yet: waits for the release officers");
+    case serial::RequestPlace::arrived: return say_line(one.id + "  no response yet: the appliance has not read it");
+  }
 }
 
 base::Error SerialReport::failed(const base::Error& error) {

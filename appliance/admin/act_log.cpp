@@ -27,9 +27,10 @@ Result<void> log_act(const AdminDesk& desk, transparency::AuditEvent event, cons
   return written.anchored;
 }
 
-Result<void> log_failed_pin(const AdminDesk& desk, const tpm::Quorum& known, const std::string& typed, const std::string& reason) {
+Result<void> log_failed_pin(const Layout& layout, const Clock& clock, const tpm::Quorum& known, const std::string& typed,
+                            const std::string& reason) {
   const bool is_name = std::any_of(known.officers.begin(), known.officers.end(), [&](const tpm::Officer& person) { return person.name == typed; });
-  AnchoredLog::Opened opened = TRY(AnchoredLog::open(desk.layout.audit_log(), desk.clock));
+  AnchoredLog::Opened opened = TRY(AnchoredLog::open(layout.audit_log(), clock));
   TRY(opened.log.append(transparency::AuditEvent::approval_failed, "",
                         {{"officer", is_name ? typed : "nobody of that roster"}, {"reason", reason}}));
   return {};

@@ -17,6 +17,6 @@ base::Result<void> log_act(const AdminDesk& desk, transparency::AuditEvent event
 // The same without the anchor, and the line says so: for when no approval opens the gate. Not for events that are always anchored.
 base::Result<void> log_provisionally(const AdminDesk& desk, transparency::AuditEvent event, const std::map<std::string, std::string>& data);
 // A wrong PIN, a blocked person, somebody unknown. What was typed as a name is written down only when it is one: it may be a PIN.
-base::Result<void> log_failed_pin(const AdminDesk& desk, const tpm::Quorum& known, const std::string& typed, const std::string& reason);
+base::Result<void> log_failed_pin(const Layout& layout, const Clock& clock, const tpm::Quorum& known, const std::string& typed, const std::string& reason);
 
 }  // namespace appliance

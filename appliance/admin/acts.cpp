@@ -9,6 +9,7 @@
 #include "appliance/administered.hpp"
 #include "appliance/anchored_log.hpp"
 #include "appliance/configuration.hpp"
+#include "appliance/remedy.hpp"
 #include "appliance/trusted_clock.hpp"
 #include "crypto/base/byte_writer.hpp"
 #include "crypto/base/limits.hpp"
@@ -65,7 +66,7 @@ class Act {  // one act: approved, logged, then carried out command by command
                                              return act.administration_.approve(name, std::move(pin), all);
                                            },
                                            [&](const std::string& name, const std::string& reason) {
-                                             return log_failed_pin(desk, act.administration_.administrators(), name, reason);
+                                             return log_failed_pin(desk.layout, desk.clock, act.administration_.administrators(), name, reason);
                                            }));
     TRY(act.log(event, what, fingerprint, more));
     return act;
@@ -255,7 +256,7 @@ Result<void> change_own_pin(const AdminDesk& desk, const std::optional<std::stri
   const base::SecretBytes old_pin = TRY(ask_pin(person.name, desk.terminal));
   const base::SecretBytes pin = TRY(new_pin(person.name, desk.terminal));
   if (const Result<void> proved = tpm::prove_officer(*device, person, old_pin); !proved) {
-    TRY(log_failed_pin(desk, roster.quorum, person.name, proved.error().text()));
+    TRY(log_failed_pin(desk.layout, desk.clock, roster.quorum, person.name, proved.error().text()));
     return proved;
   }
   TRY(log_act(desk, AuditEvent::administration, {{"what", person.name + " changes the own PIN"}}));
@@ -268,7 +269,7 @@ Result<void> unlock(const AdminDesk& desk, const std::optional<std::string>& key
   const RosterInForce roster = TRY(roster_of(desk, key_class));
   const tpm::Officer person = TRY(person_on(roster.quorum, name));
   TRY(do_all(desk, fmt::format("unlock {}", person.name),
-             {OwnerCommand::write(attest::person_index(person.nv_index), armed(), fmt::format("{} tries for {}, the same PIN", tpm::kPinTries, person.name))}));
+             {unlock_command(person, key_class ? "key class " + *key_class : "administrators")}));
   desk.terminal.show(fmt::format("{} is unlocked: {} tries, the same PIN", person.name, tpm::kPinTries));
   return {};
 }
@@ -323,7 +324,7 @@ Result<void> set_clock_back(const AdminDesk& desk) {
 }
 
 Result<void> reset_lockout(const AdminDesk& desk) {
-  return do_all(desk, "reset the TPM's lockout", {OwnerCommand::reset_lockout("the TPM's own count of failed tries goes to none")});
+  return do_all(desk, "reset the TPM's lockout", {lockout_reset_command()});
 }
 
 namespace {

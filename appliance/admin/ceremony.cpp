@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 
+#include "appliance/admin/act_log.hpp"
 #include "appliance/admin/ceremony_file.hpp"
 #include "appliance/admin/ceremony_progress.hpp"
 #include "appliance/admin/people.hpp"
@@ -40,15 +41,16 @@ transparency::TranscriptRoster described(const tpm::Quorum& quorum) {
 class Ceremony {
  public:
   Ceremony(const Layout& layout, CeremonyFile file, Configuration configuration, Terminal& terminal, Progress progress,
-           std::unique_ptr<tpm::Device> device, base::Time now)
+           std::unique_ptr<tpm::Device> device, const Clock& clock)
       : layout_(layout),
         file_(std::move(file)),
         configuration_(std::move(configuration)),
         terminal_(terminal),
         progress_(std::move(progress)),
-        device_(std::move(device)) {
+        device_(std::move(device)),
+        clock_(clock) {
     transcript_.title = file_.title;
-    transcript_.at = now;
+    transcript_.at = clock.now();
   }
 
   Result<void> run() {
@@ -250,7 +252,9 @@ class Ceremony {
       const std::vector<tpm::Approval> approvals =
           TRY(collect_approvals(key_class.quorum.m, "officer", terminal_,
                                 [&](const std::string& officer, base::SecretBytes pin) { return key.approve(officer, std::move(pin), digests); },
-                                [](const std::string&, const std::string&) { return Result<void>(); }));   // there is no log yet
+                                [&](const std::string& officer, const std::string& reason) {
+                                  return log_failed_pin(layout_, clock_, key_class.quorum, officer, reason);
+                                }));
       const std::span<const tpm::Approval> all(approvals);
       if (key.sign(approved, all.first(all.size() - 1))) return fail(Errc::refused, "one officer too few could sign");
       if (key.sign(other, all)) return fail(Errc::refused, "the approvals signed something that nobody approved");
@@ -334,6 +338,7 @@ class Ceremony {
   Terminal& terminal_;
   Progress progress_;
   std::unique_ptr<tpm::Device> device_;
+  const Clock& clock_;
   std::unique_ptr<tpm::FirmwareGate> gate_;   // after device_: it goes first
   tpm::Quorum administrators_;
   std::vector<tpm::Officer> officers_;
@@ -361,7 +366,7 @@ Result<void> run_ceremony(const Layout& layout, const std::filesystem::path& pat
   const std::string agreed = TRY(terminal.ask("type yes when they agree: "));
   if (agreed != "yes") return fail(Errc::refused, "nothing was done");
   std::unique_ptr<tpm::Device> device = TRY(tpm::Device::open(configuration.tpm));
-  Ceremony ceremony(layout, std::move(file), std::move(configuration), terminal, std::move(progress), std::move(device), clock.now());
+  Ceremony ceremony(layout, std::move(file), std::move(configuration), terminal, std::move(progress), std::move(device), clock);
   return ceremony.run();
 }
 

@@ -51,7 +51,7 @@ Result<void> request_certificate(const AdminDesk& desk, const std::string& name,
   const std::vector<tpm::Approval> approvals =
       TRY(collect_approvals(key_class.quorum.m, "officer", terminal,
                             [&](const std::string& officer, base::SecretBytes pin) { return key.approve(officer, std::move(pin), digests); },
-                            [&](const std::string& officer, const std::string& reason) { return log_failed_pin(desk, key_class.quorum, officer, reason); }));
+                            [&](const std::string& officer, const std::string& reason) { return log_failed_pin(desk.layout, desk.clock, key_class.quorum, officer, reason); }));
   std::string names;
   for (const tpm::Approval& approval : approvals) names += (names.empty() ? "" : ", ") + approval.officer();
   TRY(log_act(desk, transparency::AuditEvent::administration,

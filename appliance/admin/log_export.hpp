@@ -1,4 +1,5 @@
-// The audit log for somebody else's eyes: a copy, the checkpoint over it, and the TPM's own word about the anchor.
+// The audit log for somebody else's eyes: a copy, the inspections that it names, the checkpoint over it, and the TPM's own word
+// about the anchor.
 #pragma once
 
 #include <filesystem>

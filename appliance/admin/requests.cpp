@@ -22,9 +22,8 @@ constexpr RequestState kOpen[] = {RequestState::received, RequestState::waiting,
                                   RequestState::withdrawn, RequestState::expired};
 
 Result<RequestBook> read_book(const AdminDesk& desk) {
-  const AuditLog::Opened opened = TRY(AuditLog::open(desk.layout.audit_log(), desk.clock));
   RequestBook book;
-  for (const transparency::AuditLine& line : opened.lines) TRY(base::within("audit log", book.apply(line)));
+  TRY(AuditLog::open(desk.layout.audit_log(), desk.clock, [&book](const transparency::AuditLine& line, const crypto::Digest&) { return book.apply(line); }));
   return book;
 }
 
@@ -66,7 +65,7 @@ Result<void> withdraw_request(const AdminDesk& desk, const std::string& id, cons
                                    base::rfc3339(request->received_at), printable(reason)));
     const base::SecretBytes pin = TRY(ask_pin(person.name, desk.terminal));
     if (const Result<void> proved = tpm::prove_officer(*device, person, pin); !proved) {
-      TRY(log_failed_pin(desk, administrators, person.name, proved.error().text()));
+      TRY(log_failed_pin(desk.layout, desk.clock, administrators, person.name, proved.error().text()));
       return proved;
     }
     TRY(log_act(desk, AuditEvent::withdrawn, {{"administrator", person.name}, {"reason", "request.withdrawn: " + reason}}, nullptr, request->id));

@@ -57,9 +57,8 @@ std::string standing(const Enrolment& enrolment, base::Time now) {
 }  // namespace
 
 Result<Administered> read_administered(const AdminDesk& desk) {
-  const AuditLog::Opened opened = TRY(AuditLog::open(desk.layout.audit_log(), desk.clock));
   Administered log;
-  for (const transparency::AuditLine& line : opened.lines) TRY(base::within("audit log", log.apply(line)));
+  TRY(AuditLog::open(desk.layout.audit_log(), desk.clock, [&log](const transparency::AuditLine& line, const crypto::Digest&) { return log.apply(line); }));
   return log;
 }
 

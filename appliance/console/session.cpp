@@ -129,7 +129,7 @@ void ConsoleSession::show_document(const Document& document) {
 Result<void> ConsoleSession::run() {
   std::vector<WaitingRequest> waiting = TRY(show_waiting());
   for (;;) {
-    const std::string typed = TRY(terminal_->ask("number to read a request, Enter to look again, t to look at the TPM, q to leave: "));
+    const std::string typed = TRY(terminal_->ask("number to read a request, Enter to look again, t to look at the TPM, u to unlock somebody, l to end a lockout of the TPM, q to leave: "));
     if (typed == "q") return {};
     if (typed.empty()) {
       waiting = TRY(show_waiting());
@@ -139,6 +139,10 @@ Result<void> ConsoleSession::run() {
       const ConsoleAnswer answer = TRY(answer_to(LookAtTpm{}));
       if (const auto* const report = std::get_if<Document>(&answer)) show_document(*report);
       show_refusal(answer);
+      continue;
+    }
+    if (typed == "u" || typed == "l") {
+      TRY(put_right(typed == "u"));
       continue;
     }
     std::size_t number = 0;
@@ -187,24 +191,44 @@ Result<void> ConsoleSession::approve(const WaitingRequest& request) {
   if (show_refusal(answer)) return {};
   auto* const approval = std::get_if<Approval>(&answer);
   if (approval == nullptr) return fail(Errc::malformed, "coldseald answered something else than the approval");
-  return enter_pins(request, std::move(*approval));
+  return enter_pins(&request, std::move(*approval));
 }
 
-Result<void> ConsoleSession::enter_pins(const WaitingRequest& request, Approval approval) {
-  terminal_->show(fmt::format("signing will take about {} s after the last PIN", approval.signing_seconds));
+// What administrators approve at this screen.
+Result<void> ConsoleSession::put_right(bool unlock) {
+  std::string person;
+  if (unlock) {
+    person = TRY(terminal_->ask("who is blocked (Enter to go back): "));
+    if (person.empty()) return {};
+    if (person.size() > base::limits::kNameBytes) {
+      terminal_->show("that is nobody's name");
+      return {};
+    }
+  }
+  ConsoleAnswer answer = TRY(answer_to(BeginRemedy{std::move(person)}));
+  if (show_refusal(answer)) return {};
+  auto* const approval = std::get_if<Approval>(&answer);
+  if (approval == nullptr) return fail(Errc::malformed, "coldseald answered something else than what the administrators approve");
+  for (const std::string& line : approval->commands) terminal_->show(printable(line));
+  return enter_pins(nullptr, std::move(*approval));
+}
+
+Result<void> ConsoleSession::enter_pins(const WaitingRequest* request, Approval approval) {
+  if (request != nullptr) terminal_->show(fmt::format("signing will take about {} s after the last PIN", approval.signing_seconds));
   for (;;) {
     // Whoever took the box away and put another one here cannot show them.
     terminal_->show(fmt::format("this box says: {}   (other words: type no PIN, call an administrator)", printable(approval.words)));
     terminal_->show(fmt::format("{} more of: {}   ({}:{:02} left)", approval.needed, joined(approval.officers),
                                 approval.seconds_left / 60, approval.seconds_left % 60));
-    const std::string officer = TRY(terminal_->ask("officer (Enter to stop, r to reject): "));
+    const std::string officer =
+        TRY(terminal_->ask(request != nullptr ? "officer (Enter to stop, r to reject): " : "administrator (Enter to stop): "));
     if (officer.empty()) {
       TRY(answer_to(CancelApproval{}));
-      terminal_->show("stopped; nothing was signed, the request waits again");
+      terminal_->show(request != nullptr ? "stopped; nothing was signed, the request waits again" : "stopped; nothing was done");
       return {};
     }
-    if (officer == "r") {
-      if (TRY(reject(request))) return {};
+    if (officer == "r" && request != nullptr) {
+      if (TRY(reject(*request))) return {};
       continue;
     }
     std::optional<Credentials> typed = TRY(ask_pin(officer));

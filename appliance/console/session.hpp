@@ -30,7 +30,8 @@ class ConsoleSession {
   base::Result<std::vector<WaitingRequest>> show_waiting();
   base::Result<void> read_request(const WaitingRequest& request);
   base::Result<void> approve(const WaitingRequest& request);
-  base::Result<void> enter_pins(const WaitingRequest& request, Approval approval);
+  base::Result<void> enter_pins(const WaitingRequest* request, Approval approval);   // none: an act of administrators
+  base::Result<void> put_right(bool unlock);   // or the TPM's lockout
   // Whether that was the end: false while an approval still goes on.
   base::Result<bool> reject(const WaitingRequest& request);
   // An officer's name and PIN; nullopt, having said why, when what was typed cannot be theirs.

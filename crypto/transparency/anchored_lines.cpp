@@ -19,20 +19,25 @@ bool is_zero(const crypto::Digest& digest) {
 }  // namespace
 
 void AnchoredLines::add(const AuditLine& line, const crypto::Digest& digest) {
-  heads_.push_back(digest);
+  Hash hash{};
+  std::copy_n(digest.bytes().begin(), hash.size(), hash.begin());
+  heads_.push_back(hash);
   const auto field = line.data.find(std::string(kAnchorField));
   const std::string said = field == line.data.end() ? std::string() : field->second;
   const auto count = base::whole_number(said);
   if (count && *count != 0)
-    lines_.push_back({*count, digest, line.index + 1});
+    lines_.push_back({*count, line.index + 1, hash});
   else if (said != kProvisional || is_anchored(line.event))
     misfits_.push_back(line.index + 1);
 }
 
+crypto::Digest AnchoredLines::digest_of(const Hash& hash) { return *crypto::Digest::from_bytes(crypto::DigestAlgorithm::sha256, hash); }
+
 Result<AnchoredLines::Expected> AnchoredLines::expected(const attest::AnchorBaseline& baseline) const {
   std::uint64_t first = 0;
   if (!is_zero(baseline.head)) {
-    const auto found = std::find(heads_.begin(), heads_.end(), baseline.head);
+    const auto is_it = [&baseline](const Hash& hash) { return std::equal(hash.begin(), hash.end(), baseline.head.bytes().begin(), baseline.head.bytes().end()); };
+    const auto found = std::find_if(heads_.begin(), heads_.end(), is_it);
     if (found == heads_.end())
       return fail(Errc::mismatch, "audit log: the line that administrators accepted last is not in it; this is an older or another "
                                   "log: do not sign, keep the file, bring the newest copy");
@@ -43,14 +48,14 @@ Result<AnchoredLines::Expected> AnchoredLines::expected(const attest::AnchorBase
       return fail(Errc::mismatch, fmt::format("audit log: line {} is of a kind that is always anchored, and is not, or says nothing of its anchor; "
                                               "the log was changed: do not sign, keep the file, call an administrator", number));
   Expected expected{{baseline.count, baseline.extended}, baseline.extended, std::nullopt};
-  for (const Line& line : lines_) {
+  for (const Numbered& line : lines_) {
     if (line.number <= first) continue;
     if (line.count != expected.state.count + 1)
       return fail(Errc::mismatch, fmt::format("audit log: line {} says it is anchored as number {}, {} wanted; the log was changed: do "
                                               "not sign, keep the file, call an administrator", line.number, line.count, expected.state.count + 1));
     expected.before_last = expected.state.extended;
-    expected.state = {line.count, attest::extended_by(expected.state.extended, line.digest)};
-    expected.last = line;
+    expected.state = {line.count, attest::extended_by(expected.state.extended, digest_of(line.hash))};
+    expected.last = Line{line.count, digest_of(line.hash), line.number};
   }
   return expected;
 }

@@ -3,7 +3,9 @@
 // against what the TPM certified.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -36,9 +38,16 @@ class AnchoredLines {
   base::Result<Expected> expected(const attest::AnchorBaseline& baseline) const;
 
  private:
-  std::vector<Line> lines_;
+  using Hash = std::array<std::uint8_t, 32>;   // a digest in as many bytes as it has: there may be millions
+  struct Numbered {
+    std::uint64_t count = 0;
+    std::uint64_t number = 0;
+    Hash hash{};
+  };
+  static crypto::Digest digest_of(const Hash& hash);
+  std::deque<Numbered> lines_;
   std::vector<std::uint64_t> misfits_;   // numbers of lines that say nothing of an anchor, or not what their kind must
-  std::vector<crypto::Digest> heads_;   // of every line: a baseline names one
+  std::deque<Hash> heads_;   // of every line: a baseline names one
 };
 
 }  // namespace transparency

@@ -41,12 +41,28 @@ Digest leaf_hash(base::ByteView leaf) {
 
 void MerkleTree::add(base::ByteView leaf) {
   Digest hash = leaf_hash(leaf);
-  for (std::size_t level = 0;; ++level) {
-    if (level == levels_.size()) levels_.emplace_back();
-    std::copy_n(hash.bytes().begin(), 32, levels_[level].emplace_back().begin());
-    const std::size_t count = levels_[level].size();
-    if (count % 2 != 0) return;
-    hash = node_hash(levels_[level][count - 2], levels_[level][count - 1]);
+  ++size_;
+  for (std::size_t k = 0;; ++k) {
+    if (k == levels_.size()) levels_.emplace_back();
+    Level& level = levels_[k];
+    std::copy_n(hash.bytes().begin(), 32, level.hashes.emplace_back().begin());
+    if ((level.forgotten + level.hashes.size()) % 2 != 0) break;
+    hash = node_hash(level.hashes[level.hashes.size() - 2], level.hashes.back());
+  }
+  // In steps as large as what is kept, so that it costs nothing.
+  if (newest_ != 0 && size_ - forgotten_ >= 2 * newest_) forget_before(size_ - newest_);
+}
+
+// A proof of that leaf or of a later one needs of each level the sibling on its path and what follows.
+void MerkleTree::forget_before(std::uint64_t leaf) {
+  forgotten_ = leaf;
+  for (std::size_t k = 0; k < levels_.size(); ++k) {
+    Level& level = levels_[k];
+    const std::uint64_t first = (leaf >> k) & ~std::uint64_t{1};
+    if (first <= level.forgotten) continue;
+    const std::uint64_t gone = std::min<std::uint64_t>(first - level.forgotten, level.hashes.size());
+    level.hashes.erase(level.hashes.begin(), level.hashes.begin() + static_cast<std::ptrdiff_t>(gone));
+    level.forgotten += gone;
   }
 }
 
@@ -54,8 +70,9 @@ void MerkleTree::add(base::ByteView leaf) {
 Digest MerkleTree::hash_of(std::uint64_t begin, std::uint64_t end) const {
   const std::uint64_t count = end - begin;
   if (std::has_single_bit(count)) {
-    const auto level = static_cast<std::size_t>(std::countr_zero(count));
-    return *Digest::from_bytes(crypto::DigestAlgorithm::sha256, levels_[level][begin >> level]);
+    const auto k = static_cast<std::size_t>(std::countr_zero(count));
+    base::require((begin >> k) >= levels_[k].forgotten, "a hash of leaves that were forgotten");
+    return *Digest::from_bytes(crypto::DigestAlgorithm::sha256, levels_[k].hashes[(begin >> k) - levels_[k].forgotten]);
   }
   const std::uint64_t middle = begin + split_of(count);
   return node_hash(hash_of(begin, middle), hash_of(middle, end));
@@ -67,7 +84,7 @@ Digest MerkleTree::root(std::uint64_t size) const {
 }
 
 std::vector<Digest> MerkleTree::inclusion(std::uint64_t index, std::uint64_t size) const {
-  base::require(index < size && size <= this->size(), "a proof of a leaf that is not there");
+  base::require(first_provable() <= index && index < size && size <= this->size(), "a proof of a leaf that is not there");
   std::vector<Digest> path;   // from the root down, turned round at the end
   std::uint64_t begin = 0;
   std::uint64_t end = size;

@@ -52,6 +52,27 @@ TEST_F(Ceremony, LeavesATranscriptThatHoldsAndNoticesEveryChange) {
   EXPECT_EQ(admin({"ceremony", "run", rig_.ceremony_file()}).status, 1);   // it is over
 }
 
+TEST_F(Ceremony, WrongPinsAtTheTrialAreInTheLogThatTheApplianceGoesOnWith) {
+  rig_.prepare();
+  rig_.prepare_ceremony();
+  rig_.run_ceremony([this](AtTerminal& terminal) {
+    for (const char* const name : {"ada", "mallory"}) {
+      terminal.expect("officer (2 more needed");
+      terminal.type(name);
+      terminal.expect(std::string("PIN of ") + name);
+      terminal.type("999999");
+      terminal.expect("not done: ");
+    }
+    EXPECT_EQ(rig_.audit_events(), (std::vector<std::string>{"approval-failed", "approval-failed"}));
+  });
+  const std::string log = read_text(rig_.state() / "log/audit.jsonl");
+  EXPECT_NE(log.find("\"officer\":\"ada\""), std::string::npos) << log;
+  EXPECT_EQ(log.find("mallory"), std::string::npos) << "what is nobody's name may be a PIN";
+  rig_.start_daemon();
+  rig_.stop_daemon();
+  EXPECT_EQ(read_text(rig_.state() / "log/audit.jsonl").rfind(log, 0), 0U);
+}
+
 TEST_F(Ceremony, GoesOnAfterPowerCuts) {
   rig_.prepare();
   rig_.prepare_ceremony();

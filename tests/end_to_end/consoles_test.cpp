@@ -97,7 +97,7 @@ TEST_F(Consoles, ASecondApprovalHasToWaitAndSaysSo) {
   begin(*here);
   here->expect("officer (");
   begin(*there);
-  there->expect("not done: another request is being approved; one at a time");
+  there->expect("not done: something else is being approved; one at a time");
   there->expect("number to read a request");
   enter(*here, ada_);
   here->expect("approved by ada");

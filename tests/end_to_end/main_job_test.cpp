@@ -64,6 +64,36 @@ TEST(MainJob, ASerialCableCarriesAPackageInAndSignedFilesOut) {
   expect_signed(rig, folder / "signed" / id, COLDSEAL_SAMPLE_DIR);
 }
 
+// One link for the way in and the way back: the build server's command ends with the signed files.
+TEST(MainJob, AHostThatStaysOnTheSerialLinkGetsTheSignedFilesOnIt) {
+  const TempDir folder;
+  ApplianceRig rig(folder.path());
+  rig.provision();
+  rig.start_daemon();
+  SerialCable cable;
+  const Background courier = rig.start_courier({"--serial", cable.appliance_end()});
+  const std::string id = rig.make_request(COLDSEAL_SAMPLE_DIR, "10_X64", folder / "out");
+  const std::string other = rig.make_request(COLDSEAL_SAMPLE_DIR, "10_X64", folder / "out", {"--operations", "embed"});
+  const Command list = {program("coldseal"), "collect", "--serial", cable.host_end(), "--key", rig.submitter_key(), "--list"};
+  Background host({program("coldseal"), "send", "--serial", cable.host_end(), folder / "out/coldseal/requests" / id, "--wait", "120",
+                   "--key", rig.submitter_key(), "-o", folder / "signed"}, folder / "host.log");
+  host.wait_for("waits for the release officers");
+  rig.approve(id, {ApplianceRig::officers()[0], ApplianceRig::officers()[1]});
+  wait_until("the host has ended", [&] { return !host.is_running(); });
+  EXPECT_NE(host.log().find("collected"), std::string::npos) << host.log();
+  expect_signed(rig, folder / "signed" / id, COLDSEAL_SAMPLE_DIR);
+
+  run_well({program("coldseal"), "send", "--serial", cable.host_end(), folder / "out/coldseal/requests" / other});
+  rig.wait_for_journal(other, "waits for the officers");
+  const std::string listed = run_well(list);
+  EXPECT_NE(listed.find(id + "  the response waits"), std::string::npos) << listed;
+  EXPECT_NE(listed.find(other + "  no response yet: waits for the release officers"), std::string::npos) << listed;
+  // A restart of coldseald forgets nothing of it.
+  rig.stop_daemon();
+  rig.start_daemon();
+  EXPECT_EQ(run_well(list), listed);
+}
+
 // The sample for systems before Windows 8: their catalogs are version 1, which lists files by their SHA-1 digests.
 void write_windows_7_package(const fs::path& folder) {
   fs::copy(COLDSEAL_SAMPLE_DIR, folder);

@@ -331,7 +331,7 @@ TEST_F(SerialLink, AHostilePeerGetsNothingAndLeavesTheCourierAsItWas) {
       peer.words(link, offer);
       peer.words(link, serial::GoOn{false});
       peer.words(link, serial::FileBegin{"files/a", 1ULL << 63, 0});
-      peer.words(link, serial::ListResponses{});
+      peer.words(link, serial::ListRequests{{kId}});
       peer.words(link, serial::GetResponse{kId});
     }
     peer.begin();

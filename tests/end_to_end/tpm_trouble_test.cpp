@@ -168,8 +168,18 @@ TEST_F(TpmTrouble, ALockoutOfTheWholeTpmStopsNoOfficerAndAdministratorsEndIt) {
   EXPECT_NE(tpm2({"tpm2_getcap", "properties-variable"}).find("inLockout:                 1"), std::string::npos);
   rig_.start_daemon();
   expect_it_signs();
-  rig_.stop_daemon();
-  rig_.administer({"lockout-reset"}, {ApplianceRig::administrators()[1], ApplianceRig::administrators()[2]});
+  // At the officers' screen, while the appliance runs.
+  AtTerminal console({program("coldseal-console"), "--root", rig_.root()});
+  console.expect("number to read a request");
+  console.type("l");
+  console.expect("the TPM's own count of failed tries goes to none");
+  for (const std::size_t i : {1U, 2U}) {
+    console.expect("administrator (Enter to stop)");
+    console.type(ApplianceRig::administrators()[i].name);
+    console.expect("PIN of");
+    console.type(ApplianceRig::administrators()[i].pin);
+  }
+  console.expect("reset the TPM's lockout: done");
   EXPECT_NE(tpm2({"tpm2_getcap", "properties-variable"}).find("inLockout:                 0"), std::string::npos);
 }
 
@@ -194,7 +204,7 @@ TEST_F(TpmTrouble, TheConsoleSaysWhatTheTpmSaysAndLooksAgainWhenItIsBack) {
   const std::string id = waiting_request();
   for (int i = 0; i < 5; ++i) EXPECT_FALSE(rig_.try_to_approve(id, {{"ada", "999999"}}));
   const auto console = console_that_looks_at_the_tpm();
-  console->expect("blocked after 5 wrong PINs; administrators unlock: coldseal-admin unlock --key-class release ada");
+  console->expect("blocked after 5 wrong PINs; administrators unlock: type u here, or coldseal-admin unlock --key-class release ada");
 }
 
 // Before the first PIN the screen says how long signing will take.

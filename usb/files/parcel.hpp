@@ -10,7 +10,8 @@
 // Errors: Errc::refused (a path or a kind of file that is not allowed), Errc::too_large, Errc::no_space, Errc::io,
 // Errc::malformed (order, or more or fewer bytes than were announced), Errc::unavailable (being received elsewhere).
 // Everything else lying in a parcel's folder (Thumbs.db and the like) is left where it is. In the outbox that is
-// kOwnerName: the key id of the submitter whose request was answered, in 64 hex digits, written by coldseald.
+// kOwnerName: the key id of the submitter whose request was answered, in 64 hex digits, written by coldseald. Until then
+// <id> + kWaitingSuffix lies in the outbox, a file with that key id: coldseald has the request, and it waits.
 #pragma once
 
 #include <cstdint>
@@ -29,6 +30,7 @@
 namespace usb {
 
 inline constexpr std::string_view kOwnerName = "owner";
+inline constexpr std::string_view kWaitingSuffix = ".waiting";
 // Beside the parcels in the inbox: <id>.delivered holds the SHA-256 of the receipt, in hex, of a response that has arrived.
 inline constexpr std::string_view kDeliveredSuffix = ".delivered";
 

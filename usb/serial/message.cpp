@@ -33,8 +33,8 @@ enum class Kind : std::uint8_t {
   accepted = 7,
   refused = 8,
   abort = 9,
-  list_responses = 10,
-  responses = 11,
+  list_requests = 10,
+  requests = 11,
   get_response = 12,
   go_on = 13,
   packed_data = 14,
@@ -133,14 +133,19 @@ struct Encoder {
   }
   void operator()(const Refused& no) const { put_no(writer, Kind::refused, no.code, no.reason); }
   void operator()(const Abort& no) const { put_no(writer, Kind::abort, no.code, no.reason); }
-  void operator()(const ListResponses&) const { put_kind(writer, Kind::list_responses); }
-  void operator()(const Responses& list) const {
-    base::require(list.responses.size() <= kResponsesInAMessage, "a list of responses fits its message");
-    put_kind(writer, Kind::responses);
-    writer.u8(list.more ? 1 : 0).u8(static_cast<std::uint8_t>(list.responses.size()));
-    for (const Response& one : list.responses) {
+  void operator()(const ListRequests& list) const {
+    base::require(list.ids.size() <= kIdsInAMessage, "a list of ids fits its message");
+    put_kind(writer, Kind::list_requests);
+    writer.u8(static_cast<std::uint8_t>(list.ids.size()));
+    for (const std::string& id : list.ids) put_id(writer, id);
+  }
+  void operator()(const Requests& list) const {
+    base::require(list.requests.size() <= kIdsInAMessage, "a list of requests fits its message");
+    put_kind(writer, Kind::requests);
+    writer.u8(list.more ? 1 : 0).u8(static_cast<std::uint8_t>(list.requests.size()));
+    for (const ListedRequest& one : list.requests) {
       put_id(writer, one.id);
-      writer.u64le(one.bytes);
+      writer.u8(static_cast<std::uint8_t>(one.place)).u64le(one.bytes);
     }
   }
   void operator()(const AskChallenge&) const { put_kind(writer, Kind::ask_challenge); }
@@ -227,15 +232,33 @@ Result<Words> take_no(ByteReader& reader) {
   return no;
 }
 
-Result<Words> take_responses(ByteReader& reader) {
-  Responses list;
-  list.more = TRY(take_flag(reader));
+Result<std::uint8_t> take_id_count(ByteReader& reader) {
   const std::uint8_t count = TRY(reader.u8());
-  if (count > kResponsesInAMessage) return fail(Errc::too_large, fmt::format("{} responses, at most {}", count, kResponsesInAMessage));
+  if (count > kIdsInAMessage) return fail(Errc::too_large, fmt::format("{} requests in a list, at most {}", count, kIdsInAMessage));
+  return count;
+}
+
+Result<Words> take_list_requests(ByteReader& reader) {
+  ListRequests list;
+  const std::uint8_t count = TRY(take_id_count(reader));
   for (std::uint8_t i = 0; i < count; ++i) {
     std::string id = TRY(take_id(reader));
+    list.ids.push_back(std::move(id));
+  }
+  return list;
+}
+
+Result<Words> take_requests(ByteReader& reader) {
+  Requests list;
+  list.more = TRY(take_flag(reader));
+  const std::uint8_t count = TRY(take_id_count(reader));
+  for (std::uint8_t i = 0; i < count; ++i) {
+    std::string id = TRY(take_id(reader));
+    const std::uint8_t place = TRY(reader.u8());
+    if (place > static_cast<std::uint8_t>(RequestPlace::arrived))
+      return fail(Errc::malformed, fmt::format("a request's place is 0 to 2, not {}", place));
     const std::uint64_t bytes = TRY(reader.u64le());
-    list.responses.push_back({std::move(id), bytes});
+    list.requests.push_back({std::move(id), static_cast<RequestPlace>(place), bytes});
   }
   return list;
 }
@@ -269,8 +292,8 @@ Result<Words> take_words(ByteReader& reader) {
     }
     case Kind::refused: return take_no<Refused>(reader);
     case Kind::abort: return take_no<Abort>(reader);
-    case Kind::list_responses: return ListResponses{};
-    case Kind::responses: return take_responses(reader);
+    case Kind::list_requests: return take_list_requests(reader);
+    case Kind::requests: return take_requests(reader);
     case Kind::get_response: {
       std::string id = TRY(take_id(reader));
       return GetResponse{std::move(id)};

@@ -55,14 +55,23 @@ struct Abort {   // sender: forget what I sent of this parcel; or, with Errc::un
   base::Errc code{};
   std::string reason;
 };
-struct ListResponses {};   // only after a Proof
-struct Response {
-  std::string id;
-  std::uint64_t bytes = 0;   // of all its files
+// Where a request is. The numbers travel.
+enum class RequestPlace : std::uint8_t {
+  answered = 0,   // its response waits
+  taken = 1,      // coldseald has it: it is inspected, or waits for the officers
+  arrived = 2,    // it lies in the inbox, nobody has looked at it
 };
-struct Responses {
-  std::vector<Response> responses;
-  bool more = false;   // another message with responses follows
+struct ListedRequest {
+  std::string id;
+  RequestPlace place{};
+  std::uint64_t bytes = 0;   // of all files of the response; 0 unless answered
+};
+struct ListRequests {        // only after a Proof: this submitter's, and those of `ids` that have just arrived
+  std::vector<std::string> ids;   // at most kIdsInAMessage
+};
+struct Requests {
+  std::vector<ListedRequest> requests;   // at most kIdsInAMessage
+  bool more = false;         // another message with requests follows
 };
 struct GetResponse {       // only after a Proof
   std::string id;
@@ -77,10 +86,10 @@ struct Proof {             // host: the key, and its signature over proof_digest
 };
 
 using Words = std::variant<Offer, Ready, GoOn, FileBegin, FileData, PackedData, FileEnd, Commit, Accepted, Refused, Abort,
-                           ListResponses, Responses, GetResponse, AskChallenge, Challenge, Proof>;
+                           ListRequests, Requests, GetResponse, AskChallenge, Challenge, Proof>;
 
 inline constexpr std::size_t kBlockBytes = 32U << 10;      // of a file in one message, at most
-inline constexpr std::size_t kResponsesInAMessage = 200;
+inline constexpr std::size_t kIdsInAMessage = 200;
 inline constexpr std::size_t kProofBytes = 600;            // key and signature each: RSA with 4096 bits is 550
 
 // What the submitter's key signs; no signature over anything else can be taken for it.

@@ -65,7 +65,7 @@ class Server {
 
   Result<void> answer(const Words& words) {
     if (const auto* offer = std::get_if<Offer>(&words)) return take_offer(*offer);
-    if (std::holds_alternative<ListResponses>(words)) return answer_list();
+    if (const auto* list = std::get_if<ListRequests>(&words)) return answer_list(*list);
     if (const auto* get = std::get_if<GetResponse>(&words)) return answer_get(*get);
     if (std::holds_alternative<AskChallenge>(words)) return give_challenge();
     if (const auto* proof = std::get_if<Proof>(&words)) return take_proof(*proof);
@@ -83,7 +83,8 @@ class Server {
   bool has_request(const std::string& id) const {
     std::error_code error;
     return fs::exists(fs::symlink_status(boxes_.inbox / id, error)) ||
-           fs::exists(fs::symlink_status(boxes_.outbox / id / wire::kReceiptName, error));
+           fs::exists(fs::symlink_status(boxes_.outbox / id / wire::kReceiptName, error)) ||
+           fs::exists(fs::symlink_status(boxes_.outbox / (id + std::string(usb::kWaitingSuffix)), error));
   }
 
   Result<void> take_offer(const Offer& offer) {
@@ -135,23 +136,58 @@ class Server {
     return owner ? std::string(base::as_text(*owner)) : std::string();
   }
 
-  Result<void> answer_list() {
-    if (proven_.empty()) return refuse(base::Error(Errc::refused, "responses are listed only to a submitter who has proven a key"));
-    std::vector<Response> responses;
-    if (const Result<usb::Folder> outbox = usb::Folder::open(boxes_.outbox))
-      if (const Result<std::vector<std::string>> found = outbox->names(base::limits::kRequestsOnAStick, wire::is_request_id))
-        for (const std::string& id : *found) {
-          if (owner_of(*outbox, id) != proven_) continue;
-          const Result<usb::ParcelReader> parcel = usb::ParcelReader::open(*outbox, id, usb::ParcelKind::response);
-          if (parcel) responses.push_back({id, parcel->bytes()});
-        }
+  // Of the submitter at the other end.
+  std::vector<ListedRequest> answered(const usb::Folder& outbox) const {
+    std::vector<ListedRequest> listed;
+    const Result<std::vector<std::string>> found = outbox.names(base::limits::kRequestsOnAStick, wire::is_request_id);
+    if (!found) return listed;
+    for (const std::string& id : *found) {
+      if (owner_of(outbox, id) != proven_) continue;
+      const Result<usb::ParcelReader> parcel = usb::ParcelReader::open(outbox, id, usb::ParcelKind::response);
+      if (parcel) listed.push_back({id, RequestPlace::answered, parcel->bytes()});
+    }
+    return listed;
+  }
+
+  static bool is_waiting_name(std::string_view name) {
+    return name.ends_with(usb::kWaitingSuffix) && wire::is_request_id(name.substr(0, name.size() - usb::kWaitingSuffix.size()));
+  }
+  std::vector<ListedRequest> taken(const usb::Folder& outbox) const {
+    std::vector<ListedRequest> listed;
+    const Result<std::vector<std::string>> found = outbox.names(base::limits::kRequestsOnAStick, is_waiting_name);
+    if (!found) return listed;
+    for (const std::string& name : *found) {
+      const Result<Bytes> owner = outbox.read(name, kOwnerBytes);
+      if (owner && base::as_text(*owner) == proven_)
+        listed.push_back({name.substr(0, name.size() - usb::kWaitingSuffix.size()), RequestPlace::taken, 0});
+    }
+    return listed;
+  }
+
+  Result<void> answer_list(const ListRequests& list) {
+    if (proven_.empty()) return refuse(base::Error(Errc::refused, "requests are listed only to a submitter who has proven a key"));
+    std::vector<ListedRequest> listed;
+    if (const Result<usb::Folder> outbox = usb::Folder::open(boxes_.outbox)) {
+      // The waiting ones first: one that is answered in between is then seen twice, and not missed.
+      listed = taken(*outbox);
+      for (ListedRequest& one : answered(*outbox)) {
+        std::erase_if(listed, [&one](const ListedRequest& other) { return other.id == one.id; });
+        listed.push_back(std::move(one));
+      }
+    }
+    // Whose an unread request is, nobody knows yet; who names it has seen it, because its id is a digest of all of it.
+    for (const std::string& id : list.ids) {
+      std::error_code ignored;
+      const bool known = std::any_of(listed.begin(), listed.end(), [&id](const ListedRequest& one) { return one.id == id; });
+      if (!known && fs::exists(fs::symlink_status(boxes_.inbox / id, ignored))) listed.push_back({id, RequestPlace::arrived, 0});
+    }
     std::size_t at = 0;
     do {
-      const std::size_t count = std::min(kResponsesInAMessage, responses.size() - at);
-      const auto first = responses.begin() + static_cast<std::ptrdiff_t>(at);
+      const std::size_t count = std::min(kIdsInAMessage, listed.size() - at);
+      const auto first = listed.begin() + static_cast<std::ptrdiff_t>(at);
       at += count;
-      TRY(say(Responses{{first, first + static_cast<std::ptrdiff_t>(count)}, at < responses.size()}));
-    } while (at < responses.size());
+      TRY(say(Requests{{first, first + static_cast<std::ptrdiff_t>(count)}, at < listed.size()}));
+    } while (at < listed.size());
     return {};
   }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <random>
 #include <thread>
@@ -26,6 +27,7 @@ namespace fs = std::filesystem;
 constexpr Duration kConnect = std::chrono::seconds(15);
 constexpr Duration kGoodbye = std::chrono::seconds(2);
 constexpr Duration kBetweenAttempts = std::chrono::milliseconds(500);
+constexpr Duration kBetweenLooks = std::chrono::seconds(2);   // while responses are waited for
 
 std::uint32_t link_number() {
   std::random_device random;
@@ -99,17 +101,17 @@ Result<void> prove(Channel& channel, crypto::Signer& submitter) {
   return fail_answer(answer);
 }
 
-Result<std::vector<Response>> list_responses(Channel& channel) {
-  TRY(say(channel, ListResponses{}));
-  std::vector<Response> responses;
+Result<std::vector<ListedRequest>> list_requests(Channel& channel, const std::vector<std::string>& ids) {
+  constexpr std::size_t kMost = 2 * base::limits::kRequestsOnAStick + kIdsInAMessage;
+  TRY(say(channel, ListRequests{ids}));
+  std::vector<ListedRequest> requests;
   while (true) {
     const Words words = TRY(next_words(channel));
-    const auto* list = std::get_if<Responses>(&words);
+    const auto* list = std::get_if<Requests>(&words);
     if (list == nullptr) return fail_answer(words);
-    if (responses.size() + list->responses.size() > base::limits::kRequestsOnAStick)
-      return fail(Errc::too_large, fmt::format("more than {} responses", base::limits::kRequestsOnAStick));
-    responses.insert(responses.end(), list->responses.begin(), list->responses.end());
-    if (!list->more) return responses;
+    if (requests.size() + list->requests.size() > kMost) return fail(Errc::too_large, fmt::format("more than {} requests", kMost));
+    requests.insert(requests.end(), list->requests.begin(), list->requests.end());
+    if (!list->more) return requests;
   }
 }
 
@@ -147,60 +149,169 @@ Result<Collected> fetch_response(Channel& channel, const std::string& id, const 
   return Collected{id, false};
 }
 
-Result<std::vector<Sent>> send_requests(const HostLink& to, const std::vector<fs::path>& folders, const usb::OnProgress& progress) {
-  std::vector<usb::ParcelReader> parcels;   // all are looked at before the first is sent
-  for (const fs::path& given : folders) {
-    const fs::path folder = without_slash(given);
-    const usb::Folder parent = TRY(usb::Folder::open(folder.has_parent_path() ? folder.parent_path() : fs::path(".")));
-    usb::ParcelReader parcel = TRY(usb::ParcelReader::open(parent, folder.filename().string(), usb::ParcelKind::request));
-    parcels.push_back(std::move(parcel));
+namespace {
+
+// Requests on their way in. Goes on where it was on the next link.
+class Sending {
+ public:
+  // All are looked at before the first is sent.
+  static Result<Sending> open(const std::vector<fs::path>& folders) {
+    Sending sending;
+    for (const fs::path& given : folders) {
+      const fs::path folder = without_slash(given);
+      const usb::Folder parent = TRY(usb::Folder::open(folder.has_parent_path() ? folder.parent_path() : fs::path(".")));
+      usb::ParcelReader parcel = TRY(usb::ParcelReader::open(parent, folder.filename().string(), usb::ParcelKind::request));
+      sending.parcels_.push_back(std::move(parcel));
+    }
+    return sending;
   }
-  std::vector<Sent> sent;
-  std::uint64_t done = 0;
-  TRY(persistently(to, [&](Link& link, const std::function<void()>& moved) -> Result<void> {
-    while (sent.size() < parcels.size()) {
-      const usb::ParcelReader& parcel = parcels[sent.size()];
-      Sent one = TRY(base::within(parcel.id().substr(0, 8), send_parcel(link, parcel, noticing(progress, moved, done))));
-      sent.push_back(std::move(one));
+
+  Result<void> go_on(Link& link, const std::function<void()>& moved, const usb::OnProgress& progress,
+                     const std::function<void(const Sent&)>& on_sent = {}) {
+    while (sent_.size() < parcels_.size()) {
+      const usb::ParcelReader& parcel = parcels_[sent_.size()];
+      Sent one = TRY(base::within(parcel.id().substr(0, 8), send_parcel(link, parcel, noticing(progress, moved, done_))));
+      if (on_sent) on_sent(one);
+      sent_.push_back(std::move(one));
       moved();
     }
     return {};
-  }));
-  return sent;
-}
+  }
 
-Result<std::vector<Collected>> collect_responses(const HostLink& to, crypto::Signer& submitter, const fs::path& out,
-                                                 const std::vector<std::string>& ids, const usb::OnProgress& progress) {
+  std::vector<std::string> ids() const {
+    std::vector<std::string> ids;
+    for (const usb::ParcelReader& parcel : parcels_) ids.push_back(parcel.id());
+    return ids;
+  }
+  std::vector<Sent> sent() && { return std::move(sent_); }
+
+ private:
+  std::vector<usb::ParcelReader> parcels_;
+  std::vector<Sent> sent_;
+  std::uint64_t done_ = 0;
+};
+
+// Responses on their way out, those that are there and those that will be.
+class Awaiting {
+ public:
+  Awaiting(const Collecting& what, std::vector<std::string> ids)
+      : what_(what), missing_(std::move(ids)), all_(missing_.empty()), until_(std::chrono::steady_clock::now() + what.wait) {}
+
+  Result<void> go_on(Link& link, const std::function<void()>& moved, const usb::OnProgress& progress) {
+    TRY(prove(link, what_.submitter));
+    while (true) {
+      const bool last_look = std::chrono::steady_clock::now() >= until_;
+      TRY(look(link));
+      moved();
+      for (std::size_t i = 0; i < missing_.size();) {
+        const bool here = TRY(fetch(link, missing_[i], moved, progress));
+        if (here) missing_.erase(missing_.begin() + static_cast<std::ptrdiff_t>(i));
+        else ++i;
+      }
+      if (missing_.empty()) return {};
+      if (last_look) return fail(Errc::not_found, why_not());
+      const std::optional<Bytes> unasked = TRY(link.receive(kBetweenLooks));
+      if (unasked) return fail(Errc::malformed, "the appliance answers what nobody asked");
+    }
+  }
+
+  std::vector<Collected> collected() && { return std::move(collected_); }
+
+ private:
+  Result<void> look(Link& link) {
+    const std::size_t named = std::min(missing_.size(), kIdsInAMessage);
+    const std::vector<ListedRequest> listed =
+        TRY(list_requests(link, {missing_.begin(), missing_.begin() + static_cast<std::ptrdiff_t>(named)}));
+    for (const ListedRequest& one : listed) {
+      const bool new_one = std::find(missing_.begin(), missing_.end(), one.id) == missing_.end();
+      const bool wanted = all_ && (one.place == RequestPlace::answered || what_.wait > Duration(0));
+      if (new_one && !wanted) continue;
+      if (new_one) missing_.push_back(one.id);
+      const auto [known, first] = places_.emplace(one.id, one.place);
+      if (one.place != RequestPlace::answered && what_.on_wait && (first || known->second != one.place)) what_.on_wait(one);
+      known->second = one.place;
+    }
+    all_ = false;   // what comes later is another command's
+    return {};
+  }
+
+  // False while it is not there. One that is refused at the door is in no list, so that one that is in none is asked for.
+  Result<bool> fetch(Link& link, const std::string& id, const std::function<void()>& moved, const usb::OnProgress& progress) {
+    const auto place = places_.find(id);
+    if (place != places_.end() && place->second == RequestPlace::taken) return false;
+    Result<Collected> one = fetch_response(link, id, what_.out, noticing(progress, moved, done_));
+    if (!one && one.error().code() == Errc::not_found && link.is_connected()) return false;
+    if (!one) return tl::unexpected<base::Error>(one.error().within(id.substr(0, 8)));
+    moved();
+    if (what_.on_collected) what_.on_collected(*one);
+    collected_.push_back(std::move(*one));
+    return true;
+  }
+
+  std::string why_not() const {
+    std::string text;
+    for (const std::string& id : missing_) {
+      const auto place = places_.find(id);
+      const std::string_view where = place == places_.end() ? "the appliance has no request or response of yours with this id"
+                                     : place->second == RequestPlace::taken ? "no response yet: it waits for the release officers"
+                                                                            : "no response yet: the appliance has not read it";
+      text += fmt::format("{}{}: {}", text.empty() ? "" : "; ", id.substr(0, 8), where);
+    }
+    return text;
+  }
+
+  const Collecting& what_;
+  std::vector<std::string> missing_;
+  bool all_;                       // which they are is not known yet
+  Instant until_;
+  std::map<std::string, RequestPlace> places_;
+  std::vector<Collected> collected_;
+  std::uint64_t done_ = 0;
+};
+
+Result<void> expect_ids(const std::vector<std::string>& ids) {
   for (const std::string& id : ids)
     if (!wire::is_request_id(id))
       return fail(Errc::usage, fmt::format("'{}' is no request id: 64 lower-case hex digits are wanted", base::printable(id)));
-  std::optional<std::vector<std::string>> wanted;
-  if (!ids.empty()) wanted = ids;
-  std::vector<Collected> collected;
-  std::uint64_t done = 0;
-  TRY(persistently(to, [&](Link& link, const std::function<void()>& moved) -> Result<void> {
-    TRY(prove(link, submitter));
-    if (!wanted) {
-      const std::vector<Response> there = TRY(list_responses(link));
-      wanted.emplace();
-      for (const Response& one : there) wanted->push_back(one.id);
-    }
-    while (collected.size() < wanted->size()) {
-      const std::string& id = (*wanted)[collected.size()];
-      Collected one = TRY(base::within(id.substr(0, 8), fetch_response(link, id, out, noticing(progress, moved, done))));
-      collected.push_back(std::move(one));
-      moved();
-    }
-    return {};
-  }));
-  return collected;
+  return {};
 }
 
-Result<std::vector<Response>> waiting_responses(const HostLink& to, crypto::Signer& submitter) {
-  std::vector<Response> there;
+}  // namespace
+
+Result<std::vector<Sent>> send_requests(const HostLink& to, const std::vector<fs::path>& folders, const usb::OnProgress& progress) {
+  Sending sending = TRY(Sending::open(folders));
+  TRY(persistently(to, [&](Link& link, const std::function<void()>& moved) { return sending.go_on(link, moved, progress); }));
+  return std::move(sending).sent();
+}
+
+Result<std::vector<Collected>> collect_responses(const HostLink& to, const Collecting& what, const usb::OnProgress& progress) {
+  TRY(expect_ids(what.ids));
+  Awaiting awaiting(what, what.ids);
+  TRY(persistently(to, [&](Link& link, const std::function<void()>& moved) { return awaiting.go_on(link, moved, progress); }));
+  return std::move(awaiting).collected();
+}
+
+Result<std::vector<Collected>> send_and_collect(const HostLink& to, const std::vector<fs::path>& folders,
+                                                const std::function<void(const Sent&)>& on_sent, const Collecting& what,
+                                                const usb::OnProgress& progress) {
+  Sending sending = TRY(Sending::open(folders));
+  std::optional<Awaiting> awaiting;   // its time begins when everything is sent
+  TRY(persistently(to, [&](Link& link, const std::function<void()>& moved) -> Result<void> {
+    TRY(sending.go_on(link, moved, progress, on_sent));
+    if (!awaiting) awaiting.emplace(what, sending.ids());
+    return awaiting->go_on(link, moved, progress);
+  }));
+  return std::move(*awaiting).collected();
+}
+
+Result<std::vector<ListedRequest>> listed_requests(const HostLink& to, crypto::Signer& submitter, const std::vector<std::string>& ids) {
+  TRY(expect_ids(ids));
+  if (ids.size() > kIdsInAMessage)
+    return fail(Errc::usage, fmt::format("{} ids, at most {} can be asked for", ids.size(), kIdsInAMessage));
+  std::vector<ListedRequest> there;
   TRY(persistently(to, [&](Link& link, const std::function<void()>&) -> Result<void> {
     TRY(prove(link, submitter));
-    there = TRY(list_responses(link));
+    there = TRY(list_requests(link, ids));
     return {};
   }));
   return there;

@@ -43,19 +43,30 @@ struct Collected {
   bool was_there = false;   // `out` had the same one already
 };
 
-// Copies responses to out/<id>: those with these ids, or all of this submitter's that the appliance holds when ids is
-// empty. Errc::not_found when one that was asked for is not there yet, or is another submitter's; those before it have
-// been collected. Errc::refused when the key's proof is not taken.
-base::Result<std::vector<Collected>> collect_responses(const HostLink& link, crypto::Signer& submitter,
-                                                       const std::filesystem::path& out, const std::vector<std::string>& ids,
+struct Collecting {
+  crypto::Signer& submitter;
+  std::filesystem::path out;
+  std::vector<std::string> ids{};   // empty: all of this submitter's that are answered, or with `wait` all there are
+  Duration wait{0};               // how long to stay on the link for those that are not answered yet
+  std::function<void(const ListedRequest&)> on_wait = {};       // one is not answered yet; again when its place changes
+  std::function<void(const Collected&)> on_collected = {};
+};
+// Copies responses to out/<id>. Errc::not_found when one that was asked for is not there in time, or is another
+// submitter's; the others have been collected. Errc::refused when the key's proof is not taken.
+base::Result<std::vector<Collected>> collect_responses(const HostLink& link, const Collecting& what,
                                                        const usb::OnProgress& progress = {});
-// What waits for this submitter.
-base::Result<std::vector<Response>> waiting_responses(const HostLink& link, crypto::Signer& submitter);
+// Both on one link: sends the requests, tells on_sent of each, stays, and collects their responses. what.ids is not used.
+base::Result<std::vector<Collected>> send_and_collect(const HostLink& link, const std::vector<std::filesystem::path>& folders,
+                                                      const std::function<void(const Sent&)>& on_sent, const Collecting& what,
+                                                      const usb::OnProgress& progress = {});
+// The requests of this submitter that the appliance has, answered or not.
+base::Result<std::vector<ListedRequest>> listed_requests(const HostLink& link, crypto::Signer& submitter,
+                                                         const std::vector<std::string>& ids = {});
 
 // The parts of the above on any channel. send_parcel() is what the appliance sends a response with, too.
 base::Result<Sent> send_parcel(Channel& channel, const usb::ParcelReader& parcel, const usb::OnProgress& progress = {});
 base::Result<void> prove(Channel& channel, crypto::Signer& submitter);
-base::Result<std::vector<Response>> list_responses(Channel& channel);
+base::Result<std::vector<ListedRequest>> list_requests(Channel& channel, const std::vector<std::string>& ids = {});
 base::Result<Collected> fetch_response(Channel& channel, const std::string& id, const std::filesystem::path& out,
                                        const usb::OnProgress& progress = {});
 

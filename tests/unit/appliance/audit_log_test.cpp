@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "crypto/base/limits.hpp"
+#include "crypto/transparency/anchored_lines.hpp"
 #include "tests/unit/appliance/appliance_fixture.hpp"
 
 namespace appliance {
@@ -145,6 +146,57 @@ TEST_F(AuditLogFile, AnEmptyLineAndALineOfNothingAreRefused) {
   expect_refused("line 2");
   tests::write_text(file, all[0] + "\n" + std::string(100, '\0') + "\n");
   expect_refused("line 2");
+}
+
+// What coldseald does at its start: the chain, and then the TPM's word, which is the state that the whole log led to.
+TEST_F(AuditLogFile, EverySingleByteThatIsChangedIsFoundAndItsLineOrTheNextIsNamed) {
+  {
+    AuditLog::Opened opened = open();
+    const auto add = [&](AuditEvent event, std::map<std::string, std::string> data, const std::string& anchor = "provisional") {
+      data["anchor"] = anchor;
+      must(opened.log.append(event, event == AuditEvent::started ? "" : id, data));
+    };
+    add(AuditEvent::started, {{"version", "1"}, {"configuration", std::string(64, 'c')}});
+    add(AuditEvent::received, {{"submitter", "build-1"}, {"profile", "release"}});
+    add(AuditEvent::inspected, {{"inspection", std::string(64, 'd')}, {"signing-set", std::string(64, 'e')}, {"signatures", "3"}});
+    add(AuditEvent::approval_started, {{"signing-set", std::string(64, 'e')}});
+    add(AuditEvent::approved_by, {{"officer", "ada"}, {"method", "PIN"}}, "1");
+    add(AuditEvent::approved_by, {{"officer", "ben"}, {"method", "PIN"}}, "2");
+    add(AuditEvent::signing, {{"signing-set", std::string(64, 'e')}}, "3");
+    add(AuditEvent::signed_, {{"outputs", std::string(64, 'f')}}, "4");
+  }
+  const crypto::Digest zeros = *crypto::Digest::from_bytes(crypto::DigestAlgorithm::sha256, base::Bytes(32, 0));
+  const auto tpm_state_of_the_log = [&]() -> base::Result<attest::AnchorState> {
+    transparency::AnchoredLines anchored;
+    TRY(AuditLog::open(file, clock, [&](const transparency::AuditLine& line, const crypto::Digest& digest) -> base::Result<void> {
+      anchored.add(line, digest);
+      return {};
+    }));
+    const transparency::AnchoredLines::Expected expected = TRY(anchored.expected({0, zeros, zeros}));
+    return expected.state;
+  };
+  const std::string whole = tests::read_text(file);
+  const attest::AnchorState seen = must(tpm_state_of_the_log());
+  ASSERT_EQ(seen.count, 4U);
+  const std::size_t last_line = whole.rfind('\n', whole.size() - 2) + 1;
+  std::size_t line = 1;
+  for (std::size_t at = 0; at < whole.size(); ++at) {
+    std::string changed = whole;
+    changed[at] = static_cast<char>(changed[at] ^ (at % 3 == 0 ? 0x01 : at % 3 == 1 ? 0x04 : 0x80));
+    tests::write_text(file, changed);
+    const auto state = tpm_state_of_the_log();
+    if (!state) {
+      const auto names = [&](std::size_t number) { return state.error().text().find("line " + std::to_string(number) + ":") != std::string::npos ||
+                                                          state.error().text().find("line " + std::to_string(number) + " ") != std::string::npos; };
+      ASSERT_TRUE(names(line) || names(line + 1)) << "byte " << at << " of line " << line << ": " << state.error().text();
+    } else {
+      ASSERT_GE(at, last_line) << "byte " << at << " of line " << line << " is not missed by anybody";
+      ASSERT_TRUE(state->count != seen.count || state->extended != seen.extended) << "byte " << at << " of the last line";
+    }
+    if (whole[at] == '\n') ++line;
+  }
+  tests::write_text(file, whole);
+  EXPECT_TRUE(must(tpm_state_of_the_log()).extended == seen.extended);
 }
 
 TEST_F(AuditLogFile, IsHeldByOneProgramAtATime) {

@@ -51,13 +51,14 @@ std::vector<Bytes> every_question() {
   all.push_back(payload_of(ConsoleQuestion(RejectRequest{"id", "ada", pin("314159"), "last year's version"})));
   all.push_back(payload_of(ConsoleQuestion(CancelApproval{})));
   all.push_back(payload_of(ConsoleQuestion(LookAtTpm{})));
+  all.push_back(payload_of(ConsoleQuestion(BeginRemedy{"ada"})));
   return all;
 }
 
 std::vector<Bytes> every_answer() {
   return {payload_of(ConsoleAnswer(WaitingList{"vault-1", {{"id", "summary", "words"}, {"id2", "s", "w"}}})),
           payload_of(ConsoleAnswer(Document{{{"Request", {"one", "two"}}, {"Findings", {}}}})),
-          payload_of(ConsoleAnswer(Approval{{"ada"}, 1, {"ben", "cay"}, 299, 4, "two words"})),
+          payload_of(ConsoleAnswer(Approval{{"ada"}, 1, {"ben", "cay"}, 299, 4, "two words", {"unlock ada"}})),
           payload_of(ConsoleAnswer(Progress{3, 7, "signing"})),
           payload_of(ConsoleAnswer(Done{"signed"})),
           payload_of(ConsoleAnswer(Refusal{"no", false}))};
@@ -92,7 +93,7 @@ TEST(ConsoleProtocol, AnswersArriveAsTheyWereGiven) {
   EXPECT_EQ(document.sections[0].heading, "Request");
   EXPECT_EQ(document.sections[0].lines, (std::vector<std::string>{"one", "two"}));
   EXPECT_TRUE(document.sections[1].lines.empty());
-  const Approval approval = answered(Approval{{"ada"}, 1, {"ben", "cay"}, 299, 4, "two words"});
+  const Approval approval = answered(Approval{{"ada"}, 1, {"ben", "cay"}, 299, 4, "two words", {"unlock ada"}});
   EXPECT_EQ(approval.signing_seconds, 4U);
   EXPECT_EQ(approval.words, "two words");
   EXPECT_EQ(approval.approved, std::vector<std::string>{"ada"});

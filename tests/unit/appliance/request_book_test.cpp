@@ -129,8 +129,39 @@ TEST(RequestBook, KeepsWhatTheLinesSay) {
   EXPECT_EQ(record->rejection->officer, "ben");
   EXPECT_EQ(record->rejection->reason, "old");
   must(book.apply(line(AuditEvent::delivered_to_outbox, {{"receipt", "cc"}})));
-  EXPECT_EQ(record->receipt_digest, "cc");
+  EXPECT_EQ(record->receipt_digest, "cc");   // where it was found before is where it is
+  EXPECT_EQ(record, book.find(kId));
   EXPECT_EQ(book.unanswered(), 0U);
+}
+
+TEST(RequestBook, OfAnAnsweredRequestKeepsWhatIsStillAskedAndNoMore) {
+  RequestBook book;
+  must(book.apply(line(AuditEvent::received, {{"submitter", "build-1"}, {"profile", "release"}})));
+  must(book.apply(line(AuditEvent::refused, {{"reason", "x"}})));
+  EXPECT_TRUE(book.find(kId)->decision.has_value());
+  must(book.apply(line(AuditEvent::delivered_to_outbox, {{"receipt", "cc"}})));
+  const RequestRecord* const record = book.find(kId);
+  EXPECT_EQ(record->state, RequestState::answered);
+  EXPECT_EQ(record->profile, "release");
+  EXPECT_FALSE(record->decision.has_value());
+  EXPECT_EQ(record->submitter, "");
+  EXPECT_EQ(book.in_state(RequestState::answered).size(), 1U);
+  expect_error(book.apply(line(AuditEvent::received)), Errc::mismatch, "is received twice");
+}
+
+TEST(RequestBook, CountsTheSignaturesOfADayByProfile) {
+  RequestBook book;
+  const auto at = [](int hours) { return base::Time(std::chrono::hours(hours)); };
+  for (int day = 0; day < 100; ++day) {
+    const std::string id = crypto::sha256(base::as_bytes(std::to_string(day))).hex();
+    const base::Time time = at(1000 + day * 24);
+    for (const AuditEvent event : {AuditEvent::received, AuditEvent::inspected, AuditEvent::approval_started, AuditEvent::signing, AuditEvent::signed_})
+      must(book.apply(line(event, {{"profile", day % 2 == 0 ? "release" : "test"}, {"signatures", "3"}}, id, time)));
+  }
+  const base::Time last = at(1000 + 99 * 24);
+  EXPECT_EQ(book.signatures_since("test", last - std::chrono::hours(24)), 3U);
+  EXPECT_EQ(book.signatures_since("release", last - std::chrono::hours(25)), 3U);
+  EXPECT_EQ(book.signatures_since("release", last - std::chrono::hours(24)), 0U);
 }
 
 TEST(RequestBook, ApprovalsOfASittingThatEndedAreForgotten) {

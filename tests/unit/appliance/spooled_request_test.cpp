@@ -41,17 +41,20 @@ TEST_F(Spooled, ThatIsGoneIsNotFound) {
 }
 
 TEST_F(Spooled, KeepsTheInspectionThatTheLogNames) {
-  const SpooledRequest loaded = must(load());
   package::Inspection inspection;
   inspection.facts.push_back({"coldsample.inf", "Provider", "Coldseal Example"});
   const base::Bytes answer = package::encode_inspection(inspection);
-  const std::string digest = must(save_inspection(loaded, answer));
-  EXPECT_EQ(must(load_inspection(loaded, digest)).facts.at(0).value, "Coldseal Example");
+  const std::string digest = must(save_inspection(layout, answer));
+  EXPECT_EQ(must(load_inspection(layout, digest)).facts.at(0).value, "Coldseal Example");
+  const fs::path kept = layout.inspections() / digest.substr(0, 2) / digest;
+  EXPECT_EQ(tests::read_file(kept), answer);
   inspection.facts[0].value = "Somebody Else";
-  tests::write_file(loaded.folder / "inspection", package::encode_inspection(inspection));
-  expect_error(load_inspection(loaded, digest), Errc::mismatch, "is not the one in the audit log");
-  fs::remove(loaded.folder / "inspection");
-  expect_error(load_inspection(loaded, digest), Errc::not_found, "inspection");
+  tests::write_file(kept, package::encode_inspection(inspection));
+  expect_error(load_inspection(layout, digest), Errc::mismatch, "is not the one that the audit log names");
+  EXPECT_EQ(must(save_inspection(layout, answer)), digest);   // the same said again mends it
+  EXPECT_EQ(must(load_inspection(layout, digest)).facts.at(0).value, "Coldseal Example");
+  fs::remove(kept);
+  expect_error(load_inspection(layout, digest), Errc::not_found, digest);
 }
 
 }  // namespace

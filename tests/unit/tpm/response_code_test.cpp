@@ -41,7 +41,7 @@ TEST(ResponseCode, MeansWhatTheStepMakesOfIt) {
   expect_explained(0x1c4, Step::firmware, Errc::refused, "firmware measurements are not the approved ones");
   expect_explained(0x126, Step::floor, Errc::refused, "firmware is older than the floor");
   expect_explained(0x84, Step::roster, Errc::refused, "roster in the TPM is not the roster on disk");
-  EXPECT_EQ(advice(0x12f, Step::officer).recovery, "coldseal-admin unlock");
+  EXPECT_EQ(advice(0x12f, Step::officer).recovery, "u in the console's list, or coldseal-admin unlock");
 }
 
 // Every code that the design's table of errors names has words of its own: none falls back to the generic text.
@@ -79,7 +79,7 @@ TEST(ResponseCode, NoMeaningLacksCauseConsequenceNextStepOrRecovery) {
     EXPECT_FALSE(found.consequence.empty()) << std::hex << known.code;
     EXPECT_FALSE(found.next_step.empty()) << std::hex << known.code;
     const bool starts_here = found.recovery == "enter it again at this prompt" || found.recovery == "open the request again in the console's list" ||
-                             found.recovery.starts_with("t in the console's list") || found.recovery.starts_with("coldseal-admin ");
+                             found.recovery.starts_with("t in the console's list") || found.recovery.starts_with("u in the console's list") || found.recovery.starts_with("l in the console's list") || found.recovery.starts_with("coldseal-admin ");
     EXPECT_TRUE(starts_here) << std::hex << known.code << ' ' << found.recovery;
     const std::string text = explain(known.code, known.step).text();
     for (const std::string& part : {found.cause, found.consequence, found.next_step, found.recovery})

@@ -91,6 +91,25 @@ TEST(MerkleTree, ProvesEveryLineOfEverySizeAndNothingElse) {
   EXPECT_FALSE(root_by_inclusion(leaf_hash({}), 0, 0, {}));
 }
 
+TEST(MerkleTree, OfTheNewestLeavesProvesThemAsTheWholeOneDoesAndHoldsNoMore) {
+  const Leaves lines = numbered(300);
+  for (const std::uint64_t newest : {1U, 4U, 7U, 32U}) {
+    MerkleTree whole;
+    MerkleTree recent(newest);
+    for (std::size_t i = 0; i < lines.size(); ++i) {
+      whole.add(lines[i]);
+      recent.add(lines[i]);
+      const std::uint64_t size = i + 1;
+      ASSERT_EQ(recent.size(), size);
+      ASSERT_EQ(recent.root(), whole.root()) << size;
+      ASSERT_LT(size - recent.first_provable(), 2 * newest) << size;
+      ASSERT_GE(size - recent.first_provable(), std::min<std::uint64_t>(newest, size)) << size;
+      for (std::uint64_t index = recent.first_provable(); index < size; ++index)
+        ASSERT_EQ(recent.inclusion(index, size), whole.inclusion(index, size)) << index << " of " << size;
+    }
+  }
+}
+
 TEST(MerkleTree, ProvesThatItOnlyGrew) {
   constexpr std::size_t kLines = 40;
   const MerkleTree tree = tree_of(numbered(kLines));

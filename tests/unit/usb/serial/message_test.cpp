@@ -25,8 +25,9 @@ std::vector<Words> one_of_each() {
           Accepted{true},
           Refused{Errc::no_space, "the disk is full"},
           Abort{Errc::io, "stick pulled"},
-          ListResponses{},
-          Responses{{{tests::some_id('1'), 5}, {tests::some_id('2'), 1ULL << 63}}, true},
+          ListRequests{},
+          ListRequests{{tests::some_id('7'), tests::some_id('8')}},
+          Requests{{{tests::some_id('1'), RequestPlace::answered, 5}, {tests::some_id('2'), RequestPlace::arrived, 1ULL << 63}}, true},
           GetResponse{tests::some_id('b')},
           AskChallenge{},
           Challenge{{1, 2, 3}},
@@ -87,6 +88,20 @@ TEST(Message, OfAPackedBlockLargerThanAnyIsRefused) {
   const auto words = decode_words(encode_words(PackedData{kBlockBytes + 1, {1, 2, 3}}));
   ASSERT_FALSE(words);
   EXPECT_EQ(words.error().code(), Errc::too_large);
+}
+
+TEST(Message, WithARequestInNoPlaceThatThereIsIsRefused) {
+  Bytes bytes = encode_words(Requests{{{tests::some_id('1'), RequestPlace::arrived, 5}}, false});
+  bytes[3 + 32] = 3;   // kind, flag, count, id, then the place
+  EXPECT_FALSE(decode_words(bytes));
+}
+
+TEST(Message, WithMoreRequestsThanAListHoldsIsRefused) {
+  Bytes bytes = encode_words(ListRequests{std::vector<std::string>(kIdsInAMessage, tests::some_id('1'))});
+  EXPECT_TRUE(decode_words(bytes));
+  bytes[1] = kIdsInAMessage + 1;
+  bytes.resize(bytes.size() + 32);
+  EXPECT_EQ(decode_words(bytes).error().code(), Errc::too_large);
 }
 
 TEST(Message, WithAProofLongerThanAnyKeyIsRefused) {

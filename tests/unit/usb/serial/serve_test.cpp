@@ -159,7 +159,7 @@ TEST(SerialServe, GivesNothingToAHostWithoutAProof) {
   const Challenge made_up{};
   const Proof replayed{base::to_bytes(key.public_key_der()), *key.sign(proof_digest(made_up))};
   const std::vector<std::vector<Words>> attempts = {
-      {ListResponses{}}, {GetResponse{kId}}, {replayed, ListResponses{}}, {AskChallenge{}, replayed, ListResponses{}},
+      {ListRequests{}}, {GetResponse{kId}}, {replayed, ListRequests{}}, {AskChallenge{}, replayed, ListRequests{}},
       {AskChallenge{}, Proof{{1, 2, 3}, {4}}, GetResponse{kId}}};
   for (const std::vector<Words>& says : attempts) {
     const Outcome outcome = served(says);

@@ -9,6 +9,7 @@
 
 #include "crypto/verify_signature.hpp"
 #include "tests/support/parcels.hpp"
+#include "tests/support/process.hpp"
 #include "tests/support/serial_cable.hpp"
 #include "tests/support/software_key.hpp"
 #include "tests/support/temp_dir.hpp"
@@ -25,7 +26,7 @@ using namespace std::chrono_literals;
 void fill_badly(std::span<std::uint8_t> out) {   // good enough where nobody attacks
   static std::atomic<unsigned> seed{1};
   std::mt19937 random(seed++);
-  for (std::uint8_t& byte : out) byte = static_cast<std::uint8_t>(random());
+  std::generate(out.begin(), out.end(), [&] { return static_cast<std::uint8_t>(random()); });
 }
 
 // The appliance's end, on a thread of its own, serving one host after the other.
@@ -98,11 +99,8 @@ TEST(SerialTransfer, CarriesARequestInAndItsResponseBack) {
   const Appliance appliance(cable.appliance_end(), dir.path());
   tests::make_request(dir / "out", kId, five_megabytes());
 
-  const auto began = std::chrono::steady_clock::now();
   const auto sent = send_requests(to(cable.host_end()), {dir / "out" / (kId + "/")});
-  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
   ASSERT_TRUE(sent) << sent.error().text();
-  RecordProperty("megabytes_per_second", std::to_string(5.0 / took.count()));
   EXPECT_FALSE(sent->at(0).was_there);
   EXPECT_EQ(tests::all_files(appliance.boxes().inbox / kId), tests::all_files(dir / "out" / kId));
 
@@ -113,16 +111,16 @@ TEST(SerialTransfer, CarriesARequestInAndItsResponseBack) {
   tests::SoftwareKey key = tests::SoftwareKey::generate_p256();
   make_owned_response(appliance.boxes().outbox, kId, five_megabytes(), key);
   make_owned_response(appliance.boxes().outbox, tests::some_id('b'), {}, key, "{refused}");
-  const auto waiting = waiting_responses(to(cable.host_end()), key);
+  const auto waiting = listed_requests(to(cable.host_end()), key);
   ASSERT_TRUE(waiting) << waiting.error().text();
   ASSERT_EQ(waiting->size(), 2U);
   EXPECT_EQ(waiting->at(0).id, kId);
   EXPECT_GT(waiting->at(0).bytes, 5'000'000U);
-  const auto collected = collect_responses(to(cable.host_end()), key, dir / "in", {});
+  const auto collected = collect_responses(to(cable.host_end()), {.submitter = key, .out = dir / "in", .ids = {}});
   ASSERT_TRUE(collected) << collected.error().text();
   ASSERT_EQ(collected->size(), 2U);
   EXPECT_EQ(tests::all_files(dir / "in"), without_owners(tests::all_files(appliance.boxes().outbox)));
-  const auto same = collect_responses(to(cable.host_end()), key, dir / "in", {kId});
+  const auto same = collect_responses(to(cable.host_end()), {.submitter = key, .out = dir / "in", .ids = {kId}});
   ASSERT_TRUE(same) << same.error().text();
   EXPECT_TRUE(same->at(0).was_there);
 }
@@ -136,16 +134,134 @@ TEST(SerialTransfer, ASubmitterSeesOnlyItsOwnResponses) {
   make_owned_response(appliance.boxes().outbox, kId, {}, key);
   tests::make_response(appliance.boxes().outbox, tests::some_id('b'), {}, "{refused at the door: nobody's}");
 
-  const auto none = waiting_responses(to(cable.host_end()), other);
+  const auto none = listed_requests(to(cable.host_end()), other);
   ASSERT_TRUE(none) << none.error().text();
   EXPECT_TRUE(none->empty());
-  const auto stolen = collect_responses(to(cable.host_end()), other, dir / "in", {kId});
+  const auto stolen = collect_responses(to(cable.host_end()), {.submitter = other, .out = dir / "in", .ids = {kId}});
   ASSERT_FALSE(stolen);
   EXPECT_EQ(stolen.error().code(), Errc::not_found) << stolen.error().text();
   EXPECT_FALSE(fs::exists(dir / "in" / kId));
   // What has no owner is for whoever knows its id, which is a digest of the whole request.
-  EXPECT_TRUE(collect_responses(to(cable.host_end()), other, dir / "in", {tests::some_id('b')}));
-  EXPECT_EQ(waiting_responses(to(cable.host_end()), key)->size(), 1U);
+  EXPECT_TRUE(collect_responses(to(cable.host_end()), {.submitter = other, .out = dir / "in", .ids = {tests::some_id('b')}}));
+  EXPECT_EQ(listed_requests(to(cable.host_end()), key)->size(), 1U);
+}
+
+// As coldseald marks a request that it has.
+void mark_waiting(const fs::path& outbox, const std::string& id, const crypto::Signer& owner) {
+  tests::write_text(outbox / (id + std::string(usb::kWaitingSuffix)), crypto::PublicKey::parse(owner.public_key_der())->keyid());
+}
+
+TEST(SerialTransfer, ASubmitterSeesWhatOfItsRequestsWaits) {
+  const tests::TempDir dir;
+  tests::SerialCable cable;
+  const Appliance appliance(cable.appliance_end(), dir.path());
+  const auto& [inbox, outbox] = appliance.boxes();
+  tests::SoftwareKey key = tests::SoftwareKey::generate_p256();
+  tests::SoftwareKey other = tests::SoftwareKey::generate_p256();
+  make_owned_response(outbox, tests::some_id('1'), {}, key);
+  mark_waiting(outbox, tests::some_id('1'), key);   // left there by a power cut
+  mark_waiting(outbox, tests::some_id('2'), key);
+  mark_waiting(outbox, tests::some_id('3'), other);
+  tests::write_text(outbox / "junk.waiting", "?");
+  tests::make_request(inbox, tests::some_id('4'), {});
+  tests::make_request(inbox, tests::some_id('5'), {});
+
+  using Places = std::map<char, RequestPlace>;
+  const auto places = [&](crypto::Signer& who, const std::vector<std::string>& ids) {
+    Places found;
+    const auto listed = listed_requests(to(cable.host_end()), who, ids);
+    EXPECT_TRUE(listed) << listed.error().text();
+    for (const ListedRequest& one : *listed) found[one.id[0]] = one.place;
+    EXPECT_EQ(found.size(), listed->size()) << "nothing twice";
+    return found;
+  };
+  EXPECT_EQ(places(key, {}), (Places{{'1', RequestPlace::answered}, {'2', RequestPlace::taken}}));
+  EXPECT_EQ(places(key, {tests::some_id('1'), tests::some_id('4'), tests::some_id('3')}),
+            (Places{{'1', RequestPlace::answered}, {'2', RequestPlace::taken}, {'4', RequestPlace::arrived}}));
+  EXPECT_EQ(places(other, {}), (Places{{'3', RequestPlace::taken}}));
+
+  // What coldseald has is not sent a second time.
+  tests::make_request(dir / "out", tests::some_id('2'), five_megabytes());
+  const std::uint64_t before = cable.carried();
+  const auto sent = send_requests(to(cable.host_end()), {dir / "out" / tests::some_id('2')});
+  ASSERT_TRUE(sent) << sent.error().text();
+  EXPECT_TRUE(sent->at(0).was_there);
+  EXPECT_LT(cable.carried() - before, 10'000U);
+}
+
+TEST(SerialTransfer, StaysOnTheLinkForResponsesAndCollectsThemAsTheyCome) {
+  const tests::TempDir dir;
+  tests::SerialCable cable;
+  const Appliance appliance(cable.appliance_end(), dir.path());
+  const auto& [inbox, outbox] = appliance.boxes();
+  tests::SoftwareKey key = tests::SoftwareKey::generate_p256();
+  const std::string refused = tests::some_id('b');   // at the door: its response has no owner, and no list shows it
+  tests::make_request(dir / "out", kId, five_megabytes());
+  tests::make_request(dir / "out", refused, {});
+  std::atomic<unsigned> links{0};
+  HostLink host = to(cable.host_end());
+  host.news = [&](std::string_view what) { links += what.find("connected") != std::string_view::npos ? 1U : 0U; };
+  std::vector<RequestPlace> places;
+  std::vector<std::string> story;
+  std::atomic<unsigned> waits{0};
+  const Collecting what{.submitter = key,
+                        .out = dir / "in",
+                        .wait = 60s,
+                        .on_wait = [&](const ListedRequest& one) { if (one.id == kId) places.push_back(one.place); ++waits; },
+                        .on_collected = [&](const Collected& one) { story.push_back("collected " + one.id); }};
+  std::thread daemon([&] {
+    tests::wait_until("the host waits", [&] { return waits >= 2; });
+    tests::make_response(dir / "made", refused, {}, "{refused}");
+    fs::rename(dir / "made" / refused, outbox / refused);
+    mark_waiting(outbox, kId, key);
+    tests::wait_until("the host sees that it was taken", [&] { return waits >= 3; });
+    make_owned_response(dir / "made", kId, five_megabytes(), key);
+    fs::rename(dir / "made" / kId, outbox / kId);
+  });
+  const auto collected = send_and_collect(host, {dir / "out" / kId, dir / "out" / refused},
+                                          [&](const Sent& one) { story.push_back("sent " + one.id); }, what);
+  daemon.join();
+  ASSERT_TRUE(collected) << collected.error().text();
+  EXPECT_EQ(story, (std::vector<std::string>{"sent " + kId, "sent " + refused, "collected " + refused, "collected " + kId}));
+  EXPECT_EQ(places, (std::vector<RequestPlace>{RequestPlace::arrived, RequestPlace::taken}));
+  EXPECT_EQ(links, 1U) << "all on the same link";
+  EXPECT_EQ(tests::all_files(dir / "in" / kId / "files"), tests::all_files(outbox / kId / "files"));
+}
+
+TEST(SerialTransfer, WaitingGoesOnAfterTheCableWasCut) {
+  const tests::TempDir dir;
+  tests::SerialCable cable;
+  const Appliance appliance(cable.appliance_pattern(), dir.path());
+  tests::SoftwareKey key = tests::SoftwareKey::generate_p256();
+  mark_waiting(appliance.boxes().outbox, kId, key);
+  std::atomic<bool> waits{false};
+  const Collecting what{.submitter = key, .out = dir / "in", .wait = 60s, .on_wait = [&](const ListedRequest&) { waits = true; }};
+  std::thread somebody([&] {
+    tests::wait_until("the host waits", [&] { return waits.load(); });
+    cable.cut();
+    make_owned_response(appliance.boxes().outbox, kId, {}, key);
+    cable.mend();
+  });
+  const auto collected = collect_responses(to(cable.host_pattern()), what);   // no ids: whatever there is
+  somebody.join();
+  ASSERT_TRUE(collected) << collected.error().text();
+  EXPECT_TRUE(fs::exists(dir / "in" / kId));
+}
+
+TEST(SerialTransfer, WaitsNoLongerThanItWasToldAndSaysWhatIsMissing) {
+  const tests::TempDir dir;
+  tests::SerialCable cable;
+  const Appliance appliance(cable.appliance_end(), dir.path());
+  tests::SoftwareKey key = tests::SoftwareKey::generate_p256();
+  mark_waiting(appliance.boxes().outbox, kId, key);
+  const auto began = std::chrono::steady_clock::now();
+  const auto collected = collect_responses(to(cable.host_end()), {.submitter = key, .out = dir / "in", .ids = {kId, tests::some_id('9')}, .wait = 1s});
+  ASSERT_FALSE(collected);
+  EXPECT_EQ(collected.error().code(), Errc::not_found);
+  EXPECT_LT(std::chrono::steady_clock::now() - began, 30s);
+  EXPECT_FALSE(fs::exists(dir / "in"));
+  EXPECT_NE(collected.error().text().find("aaaaaaaa: no response yet: it waits for the release officers"), std::string::npos) << collected.error().text();
+  EXPECT_NE(collected.error().text().find("99999999: the appliance has no request or response"), std::string::npos) << collected.error().text();
 }
 
 TEST(SerialTransfer, SurvivesADamagingCable) {
@@ -225,17 +341,6 @@ TEST(SerialTransfer, StartsAFileAnewWhenItChangedMeanwhile) {
   EXPECT_EQ(tests::all_files(appliance.boxes().inbox / kId), tests::all_files(dir / "new" / kId));
 }
 
-TEST(SerialTransfer, SaysWhenAResponseIsNotThereYet) {
-  const tests::TempDir dir;
-  tests::SerialCable cable;
-  const Appliance appliance(cable.appliance_end(), dir.path());
-  tests::SoftwareKey key = tests::SoftwareKey::generate_p256();
-  const auto collected = collect_responses(to(cable.host_end()), key, dir / "in", {kId});
-  ASSERT_FALSE(collected);
-  EXPECT_EQ(collected.error().code(), Errc::not_found) << collected.error().text();
-  EXPECT_FALSE(fs::exists(dir / "in"));
-}
-
 TEST(SerialTransfer, OfADeviceThatDoesNotExistSaysSo) {
   const tests::TempDir dir;
   tests::make_request(dir / "out", kId, {});
@@ -279,7 +384,7 @@ TEST(SerialTransfer, StopsWhenTheProgressSaysSoAndLeavesNothingToSee) {
   HostLink host = to(cable.host_end());
   bool stop = false;
   host.stop = [&] { return stop; };
-  const auto collected = collect_responses(host, key, dir / "in", {kId}, [&](const usb::Progress& progress) {
+  const auto collected = collect_responses(host, {.submitter = key, .out = dir / "in", .ids = {kId}}, [&](const usb::Progress& progress) {
     stop = progress.done >= 1'000'000;
     return stop ? base::Result<void>(base::fail(Errc::unavailable, "enough")) : base::Result<void>();
   });
@@ -287,7 +392,7 @@ TEST(SerialTransfer, StopsWhenTheProgressSaysSoAndLeavesNothingToSee) {
   EXPECT_NE(collected.error().text().find("enough"), std::string::npos);
   EXPECT_FALSE(fs::exists(dir / "in" / kId));
   host.stop = {};
-  ASSERT_TRUE(collect_responses(host, key, dir / "in", {kId}));
+  ASSERT_TRUE(collect_responses(host, {.submitter = key, .out = dir / "in", .ids = {kId}}));
   EXPECT_EQ(tests::all_files(dir / "in"), without_owners(tests::all_files(appliance.boxes().outbox)));
 }
 

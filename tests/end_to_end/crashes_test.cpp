@@ -1,0 +1,52 @@
+// A few of the points of tests/sweep/crashes_test.cpp, others every day.
+#include "tests/support/crashes.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cerrno>
+#include <iostream>
+
+#include "tests/support/tpm_kills.hpp"
+
+namespace tests {
+namespace {
+
+TEST(Crashes, OfColdsealdAtAFewPointsLoseNothingAndShowNothingHalfMade) {
+  DaemonCrashes crashes;
+  std::cout << crashes.points() << " points: " << crashes.counted() << std::endl;
+  ASSERT_GT(crashes.points(), 200);
+  int half = 0;
+  for (const int at : todays_points(crashes.points(), 8))
+    EXPECT_EQ(crashes.strike(at, ++half % 2 == 0 ? FaultDeed::kill_half : FaultDeed::kill), "");
+  EXPECT_EQ(crashes.examine_log(), "");
+}
+
+TEST(Crashes, OfTheCourierAtAFewPointsLeaveNothingHalfMadeAndTheNextRoundFinishes) {
+  CourierCrashes crashes;
+  std::cout << crashes.points() << " points: " << crashes.counted() << std::endl;
+  ASSERT_GT(crashes.points(), 50);
+  for (const int at : todays_points(crashes.points(), 10)) {
+    EXPECT_EQ(crashes.strike(at, FaultDeed::kill), "");
+    EXPECT_EQ(crashes.strike(at, FaultDeed::kill_half), "");
+  }
+}
+
+TEST(FailingDisk, UnderColdsealdIsSaidAndTheRequestGoesOnWhenItIsWell) {
+  DaemonCrashes crashes;
+  const int points = crashes.points_of(kDiskKinds);
+  for (const int at : todays_points(points, 3)) EXPECT_EQ(crashes.fail(at, false, kDiskKinds, EIO), "");
+  for (const int at : todays_points(points, 3)) EXPECT_EQ(crashes.fail(at, true, kDiskKinds, EROFS), "");
+  for (const int at : todays_points(crashes.points_of(kRoomKinds), 3)) EXPECT_EQ(crashes.fail(at, true, kRoomKinds, ENOSPC), "");
+  EXPECT_EQ(crashes.examine_log(), "");
+}
+
+TEST(FailingDisk, UnderTheCourierIsSaidAndTheNextRoundFinishes) {
+  CourierCrashes crashes;
+  const int points = crashes.points_of(kDiskKinds);
+  for (const int at : todays_points(points, 6)) EXPECT_EQ(crashes.fail(at, false, kDiskKinds, EIO), "");
+  for (const int at : todays_points(points, 6)) EXPECT_EQ(crashes.fail(at, true, kDiskKinds, EROFS), "");
+  for (const int at : todays_points(crashes.points_of(kRoomKinds), 6)) EXPECT_EQ(crashes.fail(at, true, kRoomKinds, ENOSPC), "");
+}
+
+}  // namespace
+}  // namespace tests

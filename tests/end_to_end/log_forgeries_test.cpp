@@ -1,0 +1,28 @@
+// A few of the forgeries of tests/sweep/log_forgeries_test.cpp, of other lines every day; every byte is tried by AuditLogFile.
+#include "tests/support/log_forgeries.hpp"
+
+#include <gtest/gtest.h>
+
+#include "tests/support/tpm_kills.hpp"
+
+namespace tests {
+namespace {
+
+TEST(LogForgeries, OnTheAppliancesDiskStopItAndTheFirstBadLineIsNamed) {
+  LogForgeries log;
+  ASSERT_GT(log.last_anchored(), 10U);
+  for (const int number : todays_points(static_cast<int>(log.last_anchored()), 4)) {
+    const std::size_t line = static_cast<std::size_t>(number) - 1;
+    EXPECT_EQ(log.change(line, line * 31), "");
+    EXPECT_EQ(log.remove(line), "");
+    EXPECT_EQ(log.duplicate(line), "");
+    EXPECT_EQ(log.swap_with_next(line), "");
+    EXPECT_EQ(log.truncate_after(line), "");
+    EXPECT_EQ(log.made_anew_without(line), "");
+  }
+  EXPECT_EQ(log.older_copy(), "");
+  EXPECT_EQ(log.still_signs(), "");
+}
+
+}  // namespace
+}  // namespace tests

@@ -1,0 +1,88 @@
+// coldseald and the courier are killed at every call of a whole request that changes something outside them, and every such call
+// on the disk fails: with EIO once, with EROFS or ENOSPC from there on. In shares; each says how many points it tried.
+#include "tests/support/crashes.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cerrno>
+#include <functional>
+#include <iostream>
+
+namespace tests {
+namespace {
+
+constexpr int kCrashShares = 8;
+
+void each_of_share(int points, int share, const std::function<std::string(int)>& strike) {
+  int tried = 0;
+  for (int at = 1 + share; at <= points; at += kCrashShares, ++tried) EXPECT_EQ(strike(at), "");
+  std::cout << tried << " of " << points << " points" << std::endl;
+  EXPECT_GT(tried, 0);
+}
+
+class DaemonCrashSweep : public testing::TestWithParam<int> {};
+
+TEST_P(DaemonCrashSweep, NothingIsLostOrHalfMadeAtAnyPoint) {
+  DaemonCrashes crashes;
+  std::cout << crashes.counted() << std::endl;
+  each_of_share(crashes.points(), GetParam(), [&](int at) { return crashes.strike(at, FaultDeed::kill); });
+  EXPECT_EQ(crashes.examine_log(), "");
+}
+
+TEST_P(DaemonCrashSweep, NorWhenOnlyHalfOfItWasWritten) {
+  DaemonCrashes crashes;
+  each_of_share(crashes.points(), GetParam(), [&](int at) { return crashes.strike(at, FaultDeed::kill_half); });
+  EXPECT_EQ(crashes.examine_log(), "");
+}
+
+TEST_P(DaemonCrashSweep, NorWhenItDiesAgainAtEveryPointOfTheRestart) {
+  DaemonCrashes crashes;
+  // Every so many points: what a start has to put right depends on where it stopped, not on every call before.
+  int restarts = 0;
+  for (int at = 1 + GetParam() * 3; at <= crashes.points(); at += kCrashShares * 3) EXPECT_EQ(crashes.strike_and_strike_restarts(at, restarts), "");
+  std::cout << restarts << " restarts were killed" << std::endl;
+  EXPECT_GT(restarts, 0);
+  EXPECT_EQ(crashes.examine_log(), "");
+}
+
+TEST_P(DaemonCrashSweep, AnyCallThatFailsIsSaidAndTheRequestGoesOn) {
+  DaemonCrashes crashes;
+  each_of_share(crashes.points_of(kDiskKinds), GetParam(), [&](int at) { return crashes.fail(at, false, kDiskKinds, EIO); });
+  EXPECT_EQ(crashes.examine_log(), "");
+}
+
+TEST_P(DaemonCrashSweep, ADiskThatCanOnlyBeReadFromAnyPointOnIsSaidAndTheRequestGoesOn) {
+  DaemonCrashes crashes;
+  each_of_share(crashes.points_of(kDiskKinds), GetParam(), [&](int at) { return crashes.fail(at, true, kDiskKinds, EROFS); });
+  EXPECT_EQ(crashes.examine_log(), "");
+}
+
+TEST_P(DaemonCrashSweep, ADiskThatIsFullFromAnyPointOnIsSaidAndTheRequestGoesOn) {
+  DaemonCrashes crashes;
+  each_of_share(crashes.points_of(kRoomKinds), GetParam(), [&](int at) { return crashes.fail(at, true, kRoomKinds, ENOSPC); });
+  EXPECT_EQ(crashes.examine_log(), "");
+}
+INSTANTIATE_TEST_SUITE_P(Shares, DaemonCrashSweep, testing::Range(0, kCrashShares));
+
+TEST(CourierCrashSweep, NothingHalfMadeIsSeenAtAnyPointAndTheNextRoundFinishes) {
+  CourierCrashes crashes;
+  std::cout << crashes.points() << " points: " << crashes.counted() << std::endl;
+  for (int at = 1; at <= crashes.points(); ++at) {
+    EXPECT_EQ(crashes.strike(at, FaultDeed::kill), "");
+    EXPECT_EQ(crashes.strike(at, FaultDeed::kill_half), "");
+  }
+}
+
+TEST(CourierCrashSweep, AnyCallThatFailsIsSaidAndTheNextRoundFinishes) {
+  CourierCrashes crashes;
+  const int points = crashes.points_of(kDiskKinds);
+  for (int at = 1; at <= points; ++at) {
+    EXPECT_EQ(crashes.fail(at, false, kDiskKinds, EIO), "");
+    EXPECT_EQ(crashes.fail(at, true, kDiskKinds, EROFS), "");
+  }
+  const int room = crashes.points_of(kRoomKinds);
+  for (int at = 1; at <= room; ++at) EXPECT_EQ(crashes.fail(at, true, kRoomKinds, ENOSPC), "");
+}
+
+}  // namespace
+}  // namespace tests
