@@ -13,8 +13,12 @@ namespace courier {
 base::Result<void> mark_delivered(const Boxes& boxes, const std::string& id) {
   const base::Bytes receipt = TRY(usb::read_file(boxes.outbox / id / wire::kReceiptName, base::limits::kReceiptBytes));
   const std::filesystem::path mark = boxes.inbox / (id + std::string(usb::kDeliveredSuffix));
-  TRY(usb::write_file(mark, base::as_bytes(crypto::sha256(receipt).hex())));
-  return usb::give_rights_of_shared_folder(boxes.inbox, mark);   // until then coldseald finds that it may not read it, and comes again
+  // coldseald takes away what it finds under the final name: it must be able to read it by then.
+  std::filesystem::path beside = mark;
+  beside += ".new";
+  TRY(usb::write_file(beside, base::as_bytes(crypto::sha256(receipt).hex())));
+  TRY(usb::give_rights_of_shared_folder(boxes.inbox, beside));
+  return usb::rename_durably(beside, mark, usb::IfThere::replace);
 }
 
 }  // namespace courier
