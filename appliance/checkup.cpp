@@ -174,7 +174,7 @@ void look_at_submitters(Checkup& checkup, const Configuration& configuration, ba
     if (submitter.expect_usable(now)) ++usable;
     if (!submitter.revoked && submitter.expires && *submitter.expires < now + kRenewAhead) ending += (ending.empty() ? "" : ", ") + submitter.name;
   }
-  const std::string enrol = "coldseal-admin submitter NAME K.pub.pem";
+  const std::string enrol = "coldseal-admin submitter add NAME K.pub.pem";
   const std::string found = fmt::format("{} enrolled, {} may send requests", configuration.submitters.size(), usable);
   if (usable == 0) return checkup.add("submitters", ItemState::attention, found, enrol);
   if (!ending.empty()) return checkup.add("submitters", ItemState::attention, fmt::format("{}; keys that end within {} days or have: {}", found, kRenewAhead.count(), ending), enrol);

@@ -17,9 +17,6 @@ class Layout {
   // One PEM public key for each enrolled submitter: submitters/NAME.pem.
   std::filesystem::path submitters() const { return root_ / "etc/coldseal/submitters"; }
 
-  // Files that are not to be signed; coldseal.toml holds its digest.
-  std::filesystem::path deny_list() const { return root_ / "etc/coldseal/deny-list"; }
-
   std::filesystem::path state() const { return root_ / "var/lib/coldseal"; }
   std::filesystem::path inbox() const { return state() / "inbox"; }     // written by the courier
   std::filesystem::path spool() const { return state() / "spool"; }     // the daemon's own copies
@@ -32,6 +29,8 @@ class Layout {
   std::filesystem::path receipt_key() const { return keys() / "receipt"; }
   std::filesystem::path administrators() const { return keys() / "administrators.toml"; }
   std::filesystem::path firmware() const { return keys() / "firmware"; }   // vendors' keys and what they approved
+  // Files that are not to be signed; coldseal.toml holds its digest.
+  std::filesystem::path deny_list() const { return state() / "deny-list"; }
   std::filesystem::path revocation_lists() const { return state() / "crl"; }   // KEYID.crl, of each authority
   std::filesystem::path ceremony() const { return state() / "ceremony"; }  // how far it got, and its transcript
 

@@ -107,7 +107,8 @@ TEST_P(OpensslLists, ThatSayOnlyAPartAreRefused) {
   EXPECT_EQ(RevocationList::parse(base::Bytes(base::limits::kRevocationListBytes + 1, 0x30)).error().code(), base::Errc::too_large);
 }
 
-INSTANTIATE_TEST_SUITE_P(Of, OpensslLists, testing::Values("rsa:2048", "ec"), [](const auto& info) { return std::string(info.param).substr(0, 2) == "ec" ? "P256" : "Rsa"; });
+INSTANTIATE_TEST_SUITE_P(Of, OpensslLists, testing::Values("rsa:2048", "ec"),
+                         [](const auto& key) { return std::string(std::string_view(key.param) == "ec" ? "P256" : "Rsa"); });
 
 }  // namespace
 }  // namespace tests
