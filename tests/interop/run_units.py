@@ -16,7 +16,7 @@ SCORED_BY = 252
 SCORES = {"coldseald.service": 1.1, "coldseal-courier-stick.service": 0.4, "coldseal-courier-serial@.service": 0.6, "coldseal-console@.service": 0.4}
 # path: owner, group, mode
 FOLDERS = {
-    "etc/coldseal": ("root", "coldseal", 0o770),
+    "etc/coldseal": ("root", "coldseal", 0o750),
     "etc/coldseal/submitters": ("coldseal", "coldseal", 0o750),
     "var/lib/coldseal": ("coldseal", "coldseal-boxes", 0o710),
     "var/lib/coldseal/inbox": ("coldseal-courier", "coldseal-boxes", 0o2770),
