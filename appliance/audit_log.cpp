@@ -127,7 +127,8 @@ Result<AuditLine> AuditLog::append(AuditEvent event, const std::string& request,
                                    const std::map<std::string, std::string>& data) {
   TRY(cut_off_what_failed());
   transparency::AuditChain next = chain_;
-  const std::string text = TRY(next.append(now(), event, request, data));
+  const base::Time at = transparency::sets_time_back(event, data) ? clock_->now() : now();
+  const std::string text = TRY(next.append(at, event, request, data));
   if (auto written = write_whole(descriptor_, text + "\n"); !written) {
     // What did reach the disk must not stand there as half a line before the next one, nor a whole one as if it had counted.
     has_more_ = true;

@@ -265,7 +265,7 @@ void look_at_appliance(Checkup& checkup, const CheckupSubject& subject) {
     look_at_tpm(checkup, *subject.configuration, *subject.custody);
   look_at_keys(checkup, subject);
   if (subject.configuration->submitters.empty())
-    checkup.add("submitters", ItemState::attention, "nobody is enrolled", "coldseal-admin submitter NAME K.pub.pem");
+    checkup.add("submitters", ItemState::attention, "nobody is enrolled", "coldseal-admin submitter add NAME K.pub.pem");
   else
     checkup.add("submitters", ItemState::well, fmt::format("{} enrolled", subject.configuration->submitters.size()));
   look_at_log(checkup, subject);

@@ -37,6 +37,25 @@ Result<std::string> name_at(const toml::table& table, std::string_view where, st
 constexpr std::uint64_t kMebibyte = 1U << 20;
 constexpr std::uint64_t kMostDays = 3650;
 constexpr std::uint64_t kMostSignaturesADay = 1'000'000;
+constexpr std::uint64_t kMostSpoolMib = 1ULL << 24;
+
+Result<unsigned> days_at(const toml::table& table, std::string_view where, std::string_view key) {
+  const std::uint64_t days = TRY(number_at(table, where, key, 1, kMostDays));
+  return static_cast<unsigned>(days);
+}
+
+Result<BoxRules> parse_box_rules(const toml::table& table, std::string_view where) {
+  BoxRules rules;
+  if (table.contains("keep_days")) rules.keep_days = TRY(days_at(table, where, "keep_days"));
+  if (table.contains("clock_days")) rules.clock_days = TRY(days_at(table, where, "clock_days"));
+  if (table.contains("spool_mib")) rules.spool_bytes = kMebibyte * TRY(number_at(table, where, "spool_mib", 1, kMostSpoolMib));
+  if (table.contains("deny_list")) {
+    rules.deny_list = TRY(text_at(table, where, "deny_list"));
+    if (rules.deny_list.size() != 64 || rules.deny_list.find_first_not_of("0123456789abcdef") != std::string::npos)
+      return fail(Errc::malformed, fmt::format("{}: deny_list: the SHA-256 of the deny list wanted, 64 lower-case hex digits", where));
+  }
+  return rules;
+}
 
 bool is_finding_id(std::string_view id) {
   return id.find('.') != std::string_view::npos && id.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-.") == std::string_view::npos;
@@ -52,7 +71,10 @@ Result<ProfileRules> parse_rules(const toml::table& table, std::string_view wher
   if (table.contains("request_mib"))
     rules.request_bytes = kMebibyte * TRY(number_at(table, where, "request_mib", 1, base::limits::kPackageBytes / kMebibyte));
   if (table.contains("certificate_days"))
-    rules.certificate_days = static_cast<unsigned>(TRY(number_at(table, where, "certificate_days", 1, kMostDays)));
+    rules.certificate_days = TRY(days_at(table, where, "certificate_days"));
+  if (table.contains("crl_days")) rules.crl_days = TRY(days_at(table, where, "crl_days"));
+  if (table.contains("waiting_days")) rules.waiting_days = TRY(days_at(table, where, "waiting_days"));
+  if (table.contains("officers_may_submit")) rules.officers_may_submit = TRY(flag_at(table, where, "officers_may_submit"));
   if (table.contains("signatures_a_day")) rules.signatures_a_day = TRY(number_at(table, where, "signatures_a_day", 1, kMostSignaturesADay));
   if (table.contains("blocking")) {
     rules.blocking = TRY(list_at(table, where, "blocking"));
@@ -68,7 +90,7 @@ Result<Profile> parse_profile(const toml::table& table) {
   profile.name = TRY(name_at(table, "[[profile]]", "name"));
   const std::string where = fmt::format("profile \"{}\"", profile.name);
   TRY(expect_only(table, where, {"name", "key_class", "operations", "submitters", "description", "url", "dual_signing",
-                                "os", "request_mib", "certificate_days", "signatures_a_day", "blocking"}));
+                                "os", "request_mib", "certificate_days", "signatures_a_day", "blocking", "crl_days", "waiting_days", "officers_may_submit"}));
   cms::SignedAttributes& attributes = profile.form.attributes;
   for (const auto& [key, text] : {std::pair("description", &attributes.description), {"url", &attributes.url}})
     if (table.contains(key)) *text = TRY(text_at(table, where, key));
@@ -108,7 +130,7 @@ Result<std::vector<Submitter>> load_submitters(const Layout& layout) {
     if (entry.path().extension() != ".pem" || !is_plain_name(name)) continue;
     const base::Bytes pem = TRY(usb::read_file(entry.path(), base::limits::kPemBytes));
     crypto::PublicKey key = TRY(base::within(entry.path().string(), crypto::PublicKey::parse_pem(base::as_text(pem))));
-    submitters.push_back({name, std::move(key)});
+    submitters.push_back({name, std::move(key), {}, {}, {}, {}});
   }
   std::sort(submitters.begin(), submitters.end(), [](const Submitter& a, const Submitter& b) { return a.name < b.name; });
   for (auto a = submitters.begin(); a != submitters.end(); ++a)
@@ -137,6 +159,7 @@ crypto::Digest profile_digest(const Profile& profile, const std::vector<crypto::
     text.put_counted({});
   }
   text.u64be(rules.request_bytes).u64be(rules.certificate_days).u64be(rules.signatures_a_day);
+  text.u64be(rules.crl_days).u8(rules.officers_may_submit ? 1 : 0);
   text.u8(form.sha1 == crypto::Sha1::for_old_windows ? 1 : 0);
   for (const crypto::Certificate& certificate : chain) text.put_counted(certificate.fingerprint().bytes());
   return crypto::sha256(text.bytes());
@@ -156,7 +179,7 @@ Result<Configuration> Configuration::parse(std::string_view text) {
   TRY(expect_only(table, "the file", {"appliance", "profile"}));
   const toml::table* const general = table["appliance"].as_table();
   if (general == nullptr) return fail(Errc::malformed, "[appliance] is missing");
-  TRY(expect_only(*general, "[appliance]", {"name", "tpm", "mode"}));
+  TRY(expect_only(*general, "[appliance]", {"name", "tpm", "mode", "keep_days", "spool_mib", "clock_days", "deny_list"}));
   Configuration configuration{.name = {}, .tpm = {}, .mode = {}, .profiles = {}, .submitters = {},
                               .digest = crypto::sha256(base::as_bytes(text))};
   configuration.name = TRY(name_at(*general, "[appliance]", "name"));
@@ -166,6 +189,7 @@ Result<Configuration> Configuration::parse(std::string_view text) {
   if (!known)
     return fail(Errc::malformed, fmt::format("[appliance]: mode = \"{}\"; production or development wanted", base::printable(mode)));
   configuration.mode = *known;
+  configuration.box = TRY(parse_box_rules(*general, "[appliance]"));
   const toml::array* const profiles = table["profile"].as_array();
   if (profiles == nullptr || profiles->empty()) return fail(Errc::malformed, "there is no [[profile]]");
   for (const toml::node& node : *profiles) {
@@ -199,8 +223,32 @@ Result<const Profile*> Configuration::profile(std::string_view wanted) const {
 Result<const Submitter*> Configuration::submitter_of_key(std::string_view keyid) const {
   for (const Submitter& candidate : submitters)
     if (candidate.key.keyid() == keyid) return &candidate;
-  return fail(Errc::refused, fmt::format("the request is signed by a key that is not enrolled here ({})",
+  return fail(Errc::refused, fmt::format("submitter.not-enrolled: the request is signed by a key that is not enrolled here ({})",
                                          base::printable(keyid.substr(0, 64))));
+}
+
+Result<package::DenyList> load_deny_list(const Layout& layout, const std::string& sha256) {
+  const std::string file = layout.deny_list().string();
+  if (sha256.empty()) {
+    if (!is_there(layout.deny_list())) return package::DenyList();
+    return fail(Errc::refused, fmt::format("deny-list.not-approved: {} is there and coldseal.toml has no deny_list: write its SHA-256 there and let the "
+                                           "administrators approve it (coldseal-admin configuration approve), or remove it", file));
+  }
+  const base::Bytes text = TRY(usb::read_file(file, base::limits::kDenyListBytes));
+  if (const std::string found = crypto::sha256(text).hex(); found != sha256)
+    return fail(Errc::refused, fmt::format("deny-list.changed: {} has the SHA-256 {}, and administrators approved {}: put it back, or write the new digest "
+                                           "into coldseal.toml and have that approved", file, found, sha256));
+  return base::within(file, package::DenyList::parse(base::as_text(text)));
+}
+
+void Configuration::heed(const Administered& log) {
+  for (Submitter& submitter : submitters)
+    if (const Enrolment* const enrolment = log.enrolment(submitter.key.keyid()); enrolment != nullptr) {
+      submitter.person = enrolment->person;
+      submitter.expires = enrolment->expires;
+      submitter.revoked = enrolment->revoked;
+      submitter.revocation_reason = enrolment->reason;
+    }
 }
 
 }  // namespace appliance

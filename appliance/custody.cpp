@@ -97,6 +97,15 @@ Result<tpm::Administration> Custody::administration() {
   return tpm::Administration::load(*open, administrators);
 }
 
+Result<std::optional<base::Time>> Custody::time() {
+  tpm::Device* const open = TRY(device());
+  const std::chrono::milliseconds clock(TRY(open->clock_ms()));
+  const base::Time time(std::chrono::floor<std::chrono::seconds>(clock));
+  // One that was never set counts from the TPM's first day.
+  constexpr base::Time kEarliest = std::chrono::sys_days(std::chrono::year(2020) / 1 / 1);
+  return time < kEarliest ? std::nullopt : std::optional(time);
+}
+
 Result<std::string> Custody::words() {
   TRY(device());
   if (words_.empty()) words_ = TRY(gate_->words());

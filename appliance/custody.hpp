@@ -9,6 +9,7 @@
 #include "appliance/key_store.hpp"
 #include "appliance/layout.hpp"
 #include "crypto/base/result.hpp"
+#include "crypto/base/text.hpp"
 #include "tpm/administration.hpp"
 #include "tpm/audit_anchor.hpp"
 #include "tpm/device.hpp"
@@ -46,6 +47,8 @@ class Custody {
   void use_approval(tpm::FirmwareApproval approval) { approval_ = std::move(approval); }
   base::Result<tpm::AuditAnchor> anchor();
   base::Result<tpm::Administration> administration();
+  // What the TPM's clock says, once administrators have set it (coldseal-admin clock); none before. It goes on while the TPM has power.
+  base::Result<std::optional<base::Time>> time();
   // Two words that only this box can show; people look for them before they enter a PIN.
   base::Result<std::string> words();
   attest::Mode mode() const { return mode_; }   // the configuration's, and once the TPM was open also the keys'

@@ -29,6 +29,9 @@ class Layout {
   std::filesystem::path receipt_key() const { return keys() / "receipt"; }
   std::filesystem::path administrators() const { return keys() / "administrators.toml"; }
   std::filesystem::path firmware() const { return keys() / "firmware"; }   // vendors' keys and what they approved
+  // Files that are not to be signed; coldseal.toml holds its digest.
+  std::filesystem::path deny_list() const { return state() / "deny-list"; }
+  std::filesystem::path revocation_lists() const { return state() / "crl"; }   // KEYID.crl, of each authority
   std::filesystem::path ceremony() const { return state() / "ceremony"; }  // how far it got, and its transcript
 
   std::filesystem::path runtime() const { return root_ / "run/coldseal"; }

@@ -29,7 +29,10 @@ std::vector<RequestState> states_before(AuditEvent event) {
       return {RequestState::received};
     case AuditEvent::review_opened:
     case AuditEvent::approval_started:
+    case AuditEvent::request_expired:
       return {RequestState::waiting};
+    case AuditEvent::withdrawn:
+      return {RequestState::received, RequestState::waiting};
     case AuditEvent::approval_failed:
     case AuditEvent::rejected:
       return {RequestState::waiting, RequestState::in_approval};
@@ -42,7 +45,11 @@ std::vector<RequestState> states_before(AuditEvent event) {
     case AuditEvent::returned_to_waiting:
       return {RequestState::in_approval, RequestState::signing};
     case AuditEvent::delivered_to_outbox:   // a refusal, a rejection, a signature
-      return {RequestState::received, RequestState::rejected, RequestState::signing};
+      return {RequestState::received, RequestState::rejected, RequestState::withdrawn, RequestState::expired, RequestState::signing};
+    case AuditEvent::delivered:
+      return {RequestState::answered};
+    case AuditEvent::removed:
+      return {RequestState::delivered};
     default:   // started, recovered: about no request
       return {};
   }
@@ -62,8 +69,16 @@ std::string_view request_state_name(RequestState state) {
       return "signing";
     case RequestState::rejected:
       return "rejected";
+    case RequestState::withdrawn:
+      return "withdrawn";
+    case RequestState::expired:
+      return "expired";
     case RequestState::answered:
       return "answered";
+    case RequestState::delivered:
+      return "delivered";
+    case RequestState::removed:
+      return "delivered, and its response is not kept any more";
   }
   return "unknown";
 }
@@ -91,6 +106,7 @@ Result<void> RequestBook::apply(const AuditLine& line) {
     record.submitter = field(line, "submitter");
     record.keyid = field(line, "keyid");
     record.profile = field(line, "profile");
+    record.bytes = base::whole_number(field(line, "bytes")).value_or(0);
     record.received_at = line.at;
     return {};
   }
@@ -121,6 +137,21 @@ Result<void> RequestBook::apply(const AuditLine& line) {
       record.state = RequestState::rejected;
       record.rejection = RecordedRejection{field(line, "officer"), field(line, "reason"), line.at};
       record.decision = line;
+      return {};
+    case AuditEvent::withdrawn:
+      record.state = RequestState::withdrawn;
+      record.decision = line;
+      return {};
+    case AuditEvent::request_expired:
+      record.state = RequestState::expired;
+      record.decision = line;
+      return {};
+    case AuditEvent::delivered:
+      record.state = RequestState::delivered;
+      record.delivered_at = line.at;
+      return {};
+    case AuditEvent::removed:
+      record.state = RequestState::removed;
       return {};
     case AuditEvent::delivered_to_outbox:
       record.state = RequestState::answered;
@@ -163,7 +194,7 @@ RequestRecord* RequestBook::find_any(std::string_view id) {
 
 std::vector<const RequestRecord*> RequestBook::in_state(RequestState state) const {
   std::vector<const RequestRecord*> found;
-  for (const auto& [id, record] : state == RequestState::answered ? answered_ : open_)
+  for (const auto& [id, record] : state >= RequestState::answered ? answered_ : open_)
     if (record.state == state) found.push_back(&record);
   std::sort(found.begin(), found.end(), [](const RequestRecord* a, const RequestRecord* b) {
     return a->received_at != b->received_at ? a->received_at < b->received_at : a->id < b->id;
@@ -179,5 +210,11 @@ std::uint64_t RequestBook::signatures_since(std::string_view profile, base::Time
 }
 
 std::size_t RequestBook::unanswered() const { return open_.size(); }
+
+std::uint64_t RequestBook::unanswered_bytes() const {
+  std::uint64_t bytes = 0;
+  for (const auto& [id, record] : open_) bytes += record.bytes;
+  return bytes;
+}
 
 }  // namespace appliance

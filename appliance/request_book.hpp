@@ -22,7 +22,11 @@ enum class RequestState : std::uint8_t {
   in_approval,   // officers are entering their PINs
   signing,
   rejected,      // an officer said no; the response is being made
+  withdrawn,     // an administrator took it back; the same
+  expired,       // it waited as long as its profile allows; the same
   answered,      // signed, refused or rejected; the response is, or is about to be, in the outbox
+  delivered,     // whoever asked has the response
+  removed,       // and it is not kept any more
 };
 std::string_view request_state_name(RequestState state);
 
@@ -43,6 +47,7 @@ struct RequestRecord {
   std::string submitter;
   std::string keyid;               // of the key that signed the request
   std::string profile;
+  std::uint64_t bytes = 0;         // of its files
   base::Time received_at{};
   std::string inspection_digest;   // hex
   std::string signing_set;         // the fingerprint that was found at inspection, hex
@@ -52,6 +57,7 @@ struct RequestRecord {
   std::optional<RecordedRejection> rejection;
   std::optional<transparency::AuditLine> decision;   // that it was signed, refused or rejected
   std::string receipt_digest;      // hex, once answered; of an answered request only this, id, state, profile and times are kept
+  base::Time delivered_at{};
 };
 
 class RequestBook {
@@ -63,6 +69,7 @@ class RequestBook {
   const RequestRecord* find(std::string_view id) const;
   std::vector<const RequestRecord*> in_state(RequestState state) const;   // oldest first
   std::size_t unanswered() const;
+  std::uint64_t unanswered_bytes() const;   // of their files: what they take of the spool
   // Made under that profile after that time, which is at most two days before the last line's.
   std::uint64_t signatures_since(std::string_view profile, base::Time since) const;
 

@@ -213,6 +213,14 @@ Result<SigningPlan> SigningPlan::make(const SpooledRequest& spooled, const packa
   SigningPlan plan;
   plan.set_.key_name = key_class.key_name;
   plan.set_.profile_sha256 = profile;
+  for (const auto& [path, file] : measured) {
+    package::FileDigests digests{path, file.flat, {}, {}};
+    if (file.measurement) {
+      digests.image_sha1 = file.measurement->digest(DigestAlgorithm::sha1);
+      digests.image_sha256 = file.measurement->digest(DigestAlgorithm::sha256);
+    }
+    plan.files_.push_back(std::move(digests));
+  }
   const auto add = [&](Item item) {
     if (item.sha1) {
       plan.set_.items.push_back({item.path, std::string(transparency::kPrimarySlot), item.sha1->to_be_signed()});

@@ -15,6 +15,7 @@
 #include "crypto/base/result.hpp"
 #include "crypto/cms/signed_data.hpp"
 #include "crypto/formats/catalog.hpp"
+#include "crypto/package/deny_list.hpp"
 #include "crypto/package/inspection.hpp"
 #include "crypto/transparency/receipt.hpp"
 #include "crypto/transparency/signing_set.hpp"
@@ -52,6 +53,9 @@ class SigningPlan {
   };
   const std::vector<CatalogSummary>& catalogs() const { return catalogs_; }
 
+  // Of every file of the request, as they were found here.
+  const std::vector<package::FileDigests>& files() const { return files_; }
+
   // Signs item by item (sign is called once for each digest of the set, in order), then writes every file of the response
   // below folder, which must be empty; a signature that is not the key's over that digest stops it before anything is written. What was not signed is copied unchanged. The result is sorted by path.
   base::Result<std::vector<transparency::OutputFile>> carry_out(
@@ -82,6 +86,7 @@ class SigningPlan {
   crypto::Sha1 sha1_ = crypto::Sha1::refused;
   std::vector<Copied> copied_;
   std::vector<CatalogSummary> catalogs_;
+  std::vector<package::FileDigests> files_;
 };
 
 }  // namespace appliance

@@ -28,12 +28,16 @@ Result<void> Workflow::take_in_one(const std::string& id) {
   if (book_.unanswered() >= base::limits::kRequestsWaiting)
     return fail(Errc::unavailable, fmt::format("{} requests are waiting already", base::limits::kRequestsWaiting));
   const AcceptedRequest accepted = TRY(check_manifest(settings_.layout, settings_.configuration, id));
+  const Profile* const profile = TRY(settings_.configuration.profile(accepted.request.profile));
+  TRY(expect_submitter(accepted.keyid, *profile));
+  TRY(expect_room(accepted.request));
   TRY(copy_to_spool(settings_.layout, id, accepted.request));
   TRY(record(AuditEvent::received, id,
              {{"submitter", accepted.submitter},
               {"keyid", accepted.keyid},
               {"profile", accepted.request.profile},
-              {"files", fmt::format("{}", accepted.request.files.size())}}));
+              {"files", fmt::format("{}", accepted.request.files.size())},
+              {"bytes", fmt::format("{}", total_bytes(accepted.request))}}));
   TRY(complete_spool(id));
   mark_waiting(id);
   note(id, fmt::format("received from {}", accepted.submitter));
@@ -59,6 +63,8 @@ Result<void> Workflow::inspect_one(const RequestRecord& record_before) {
   if (const Result<void> allowed = profile->rules.expect_findings(inspection.findings); !allowed)
     return refuse(id, allowed.error().text(), inspection.findings, digest);
   const Prepared prepared = TRY(prepare(id, std::move(inspection)));
+  if (const Result<void> allowed = prepared.rules.expect_findings(prepared.inspection.findings); !allowed)
+    return refuse(id, allowed.error().text(), prepared.inspection.findings, digest);
   TRY(record(AuditEvent::inspected, id,
              {{"inspection", digest},
               {"signing-set", prepared.plan.set().fingerprint().hex()},
@@ -73,7 +79,7 @@ Result<Approval> Workflow::begin_approval(const std::string& id) {
   if (people_are_busy()) return fail(Errc::unavailable, "something else is being approved; one at a time");
   const RequestRecord* const known = TRY(waiting_request(id));
   Prepared prepared = TRY(prepare_as_inspected(*known));
-  TRY(expect_rules(*known, prepared.rules, prepared.identity, prepared.plan.set().items.size()));
+  TRY(expect_rules(*known, prepared.key_class, prepared.identity, prepared.plan, prepared.inspection));
   custody_.notice_loss();   // the officers need not hear of a TPM that is back already
   auto sitting = Sitting::begin(custody_, std::move(prepared.spooled), std::move(prepared.key_class),
                                 std::move(prepared.plan), settings_.clock->steady() + kSittingTime);
@@ -129,9 +135,9 @@ Result<ConsoleAnswer> Workflow::enter_pin(const std::string& officer, base::Secr
 Result<void> Workflow::sign(const OnProgress& progress) {
   const std::string id = sitting_->id();
   const std::string fingerprint = sitting_->plan().set().fingerprint().hex();
-  const Profile* const profile = TRY(settings_.configuration.profile(sitting_->spooled().request.profile));
   const crypto::SigningIdentity identity = TRY(sitting_->key_class().identity());
-  TRY(expect_rules(*book_.find(id), profile->rules, identity, sitting_->plan().set().items.size()));
+  const package::Inspection inspection = TRY(inspection_in(*sitting_));
+  TRY(expect_rules(*book_.find(id), sitting_->key_class(), identity, sitting_->plan(), inspection));
   TRY(record(AuditEvent::signing, id, {{"signing-set", fingerprint}}));
   const std::filesystem::path folder = TRY(begin_response(settings_.layout, id));
   const std::vector<transparency::OutputFile> outputs =
@@ -176,6 +182,15 @@ Result<void> Workflow::answer_rejected(const RequestRecord& rejected) {
   receipt.reason = rejected.rejection->reason;
   receipt.rejection = transparency::Receipt::Rejection{rejected.rejection->officer, rejected.rejection->at};
   TRY(begin_response(settings_.layout, rejected.id));
+  return publish(receipt);
+}
+
+// Withdrawn, or waited too long: what the line says, in a receipt.
+Result<void> Workflow::answer_unasked(const RequestRecord& over) {
+  transparency::Receipt receipt = TRY(receipt_of(over.id));
+  receipt.outcome = transparency::Outcome::refused;
+  receipt.reason = over.decision->data.at("reason");
+  TRY(begin_response(settings_.layout, over.id));
   return publish(receipt);
 }
 

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "appliance/administered.hpp"
 #include "appliance/anchored_log.hpp"
 #include "appliance/checkup.hpp"
 #include "appliance/clock.hpp"
@@ -20,6 +21,7 @@
 #include "appliance/remedy.hpp"
 #include "appliance/request_book.hpp"
 #include "appliance/sitting.hpp"
+#include "appliance/trusted_clock.hpp"
 #include "crypto/base/result.hpp"
 #include "crypto/package/inspection.hpp"
 #include "crypto/transparency/receipt.hpp"
@@ -48,6 +50,8 @@ class Workflow {
   void inspect_received();
   // What was recorded but could not be carried out (the TPM had gone, the disk was full). Call it again and again, too.
   void catch_up();
+  // What time brings: requests that waited too long, responses that were delivered. Call it again and again; it looks now and then.
+  void keep_house();
 
   // For the console.
   WaitingList waiting() const;
@@ -71,7 +75,7 @@ class Workflow {
   std::uint64_t sitting_number() const { return people_are_busy() ? sitting_number_ : 0; }
 
  private:
-  explicit Workflow(Settings settings, AnchoredLog log);
+  Workflow(Settings settings, std::unique_ptr<TrustedClock> clock, AnchoredLog log, package::DenyList deny_list);
   using Fields = std::map<std::string, std::string>;
 
   struct Prepared {
@@ -91,6 +95,7 @@ class Workflow {
   base::Result<void> answer_rejected(const RequestRecord& rejected);
   base::Result<void> refuse(const std::string& id, const std::string& reason,
                             const std::vector<package::Finding>& findings, const std::string& inspection = {});   // its digest
+  base::Result<void> answer_unasked(const RequestRecord& over);
   base::Result<void> refuse_at_the_door(const std::string& id, const base::Error& why);
   base::Result<void> publish(const transparency::Receipt& receipt);
 
@@ -109,9 +114,21 @@ class Workflow {
   base::Result<Prepared> prepare(const std::string& id, package::Inspection inspection) const;
   base::Result<Prepared> prepare_as_inspected(const RequestRecord& record) const;
   base::Result<void> prove_officer(const KeyClass& key_class, const std::string& name, base::SecretBytes pin);
-  // Of the profile, as far as time changes them: certificates, signatures a day.
-  base::Result<void> expect_rules(const RequestRecord& record, const ProfileRules& rules, const crypto::SigningIdentity& identity,
-                                  std::size_t signatures) const;
+
+  // What must hold (workflow_rules.cpp): at the door, before officers are asked and again before anything is signed.
+  base::Result<void> expect_submitter(const std::string& keyid, const Profile& profile) const;
+  base::Result<void> expect_room(const wire::Request& request) const;
+  base::Result<void> expect_rules(const RequestRecord& record, const KeyClass& key_class, const crypto::SigningIdentity& identity, const SigningPlan& plan,
+                                  const package::Inspection& inspection) const;
+  // What only the box can find, added to what the inspector found: files on the deny list, files that somebody else signed.
+  void add_own_findings(package::Inspection& inspection, const SigningPlan& plan, const KeyClass& key_class) const;
+  base::Result<package::Inspection> inspection_in(const Sitting& sitting) const;
+
+  // What time brings (workflow_upkeep.cpp).
+  base::Result<void> expire_waiting();
+  base::Result<void> note_deliveries();
+  base::Result<void> remove_old_responses();
+
   base::Result<transparency::Receipt> receipt_of(const std::string& id);
   base::Result<void> describe_signing(transparency::Receipt& receipt, const Sitting& sitting,
                                       std::vector<transparency::OutputFile> outputs) const;
@@ -130,8 +147,11 @@ class Workflow {
   void note(const std::string& id, const std::string& what) const;
 
   Settings settings_;
+  std::unique_ptr<TrustedClock> clock_;   // before log_, which asks it
   AnchoredLog log_;
   RequestBook book_;
+  Administered administered_;
+  package::DenyList deny_list_;
   Custody custody_;
   std::unique_ptr<Sitting> sitting_;   // after custody_: it goes first
   std::unique_ptr<Remedy> remedy_;     // likewise, and never both
@@ -143,6 +163,7 @@ class Workflow {
   Moment take_in_again_at_{};
   Moment inspect_again_at_{};
   Moment catch_up_again_at_{};
+  Moment keep_house_again_at_{};
 };
 
 }  // namespace appliance

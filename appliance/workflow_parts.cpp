@@ -40,9 +40,11 @@ bool may_pass(const base::Error& error) {
 
 }  // namespace
 
-Workflow::Workflow(Settings settings, AnchoredLog log)
+Workflow::Workflow(Settings settings, std::unique_ptr<TrustedClock> clock, AnchoredLog log, package::DenyList deny_list)
     : settings_(std::move(settings)),
+      clock_(std::move(clock)),
       log_(std::move(log)),
+      deny_list_(std::move(deny_list)),
       custody_(settings_.layout, settings_.configuration.tpm, settings_.configuration.mode, settings_.configuration.digest) {}
 
 // Only for the submitter's information: without the mark everything goes on as well.
@@ -57,6 +59,8 @@ Result<void> Workflow::carry_out_what_was_recorded() {
       for (const RequestRecord* const interrupted : book_.in_state(state))
         TRY(record(AuditEvent::returned_to_waiting, interrupted->id, {{"why", "the approval was interrupted"}}));
   for (const RequestRecord* const rejected : book_.in_state(RequestState::rejected)) TRY(answer_rejected(*rejected));
+  for (const RequestState state : {RequestState::withdrawn, RequestState::expired})
+    for (const RequestRecord* const over : book_.in_state(state)) TRY(answer_unasked(*over));
   while (!unpublished_.empty()) {
     TRY(publish_response(settings_.layout, unpublished_.back()));
     unpublished_.pop_back();
@@ -92,6 +96,8 @@ Result<tpm::AuditAnchor> Workflow::checked_anchor() {
   tpm::AuditAnchor anchor = TRY(custody_.anchor());
   if (checked_opening_ != custody_.openings()) {
     TRY(log_.check(anchor));
+    const std::optional<base::Time> tpm_time = TRY(custody_.time());
+    if (tpm_time) clock_->know(*tpm_time - administered_.tpm_ahead());
     checked_opening_ = custody_.openings();
   }
   return anchor;
@@ -191,13 +197,8 @@ Result<Workflow::Prepared> Workflow::prepare(const std::string& id, package::Ins
   SigningPlan plan =
       TRY(SigningPlan::make(spooled, inspection, key_class, identity,
                                          profile_digest(*profile, identity.chain()), profile->form));
+  add_own_findings(inspection, plan, key_class);
   return Prepared{std::move(spooled), std::move(inspection), std::move(key_class), std::move(identity), std::move(plan), profile->form, profile->rules};
-}
-
-Result<void> Workflow::expect_rules(const RequestRecord& record, const ProfileRules& rules, const crypto::SigningIdentity& identity,
-                                    std::size_t signatures) const {
-  TRY(rules.expect_certificates(identity, log_.now()));
-  return rules.expect_room(book_.signatures_since(record.profile, log_.now() - std::chrono::hours(24)), signatures);
 }
 
 Result<Workflow::Prepared> Workflow::prepare_as_inspected(const RequestRecord& record) const {
@@ -216,7 +217,12 @@ Result<Document> Workflow::review(const std::string& id) {
   TRY(record(AuditEvent::review_opened, id, {}));
   Document document = review_of(*known, prepared.spooled, prepared.inspection, prepared.key_class, prepared.identity,
                                 prepared.form, prepared.plan.set(), prepared.plan.catalogs());
-  document.sections.insert(document.sections.begin(), {banner_of(settings_.configuration.name, custody_.mode(), custody_.kind()), {}});
+  const Result<void> sane = clock_->expect_sane();
+  document.sections.insert(document.sections.begin(), {banner_of(settings_.configuration.name, custody_.mode(), custody_.kind()),
+                                                       {fmt::format("it is {} here   (another time on your watch: approve nothing, call an administrator)",
+                                                                    base::rfc3339(clock_->machine_time())),
+                                                        sane ? std::string() : sane.error().text()}});
+  if (sane) document.sections.front().lines.pop_back();
   return document;
 }
 
@@ -303,8 +309,7 @@ Result<void> Workflow::describe_signing(transparency::Receipt& receipt, const Si
   receipt.key = {key_class.key_name, crypto::sha256(key_class.public_key.der()), key_class.quorum.m};
   receipt.certificate = {identity.leaf().fingerprint(), identity.leaf().subject()};
   receipt.signing_set = sitting.plan().set();
-  const RequestRecord* const known = book_.find(sitting.id());
-  const package::Inspection inspection = TRY(load_inspection(settings_.layout, known->inspection_digest));
+  const package::Inspection inspection = TRY(inspection_in(sitting));
   describe_findings(receipt, inspection.findings);
   for (const transparency::OutputFile& output : outputs)
     if (output.operation == transparency::OutputOperation::catalog_signed) receipt.catalogs.push_back(output.path);

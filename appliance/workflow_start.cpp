@@ -46,11 +46,20 @@ void remove_leftovers(const std::filesystem::path& folder) {
 
 Result<std::unique_ptr<Workflow>> Workflow::start(Settings settings) {
   TRY(make_state_folders(settings.layout));
+  package::DenyList deny_list = TRY(load_deny_list(settings.layout, settings.configuration.box.deny_list));
+  auto clock = std::make_unique<TrustedClock>(*settings.clock, settings.configuration.box.clock_days);
+  const std::optional<base::Time> last = TRY(last_time_in(settings.layout.audit_log()));
+  if (last) clock->know(*last);
   RequestBook book;
-  AnchoredLog::Opened opened = TRY(AnchoredLog::open(settings.layout.audit_log(), *settings.clock,
-                                                     [&book](const transparency::AuditLine& line) { return book.apply(line); }));
-  std::unique_ptr<Workflow> workflow(new Workflow(std::move(settings), std::move(opened.log)));
+  Administered administered;
+  AnchoredLog::Opened opened = TRY(AnchoredLog::open(settings.layout.audit_log(), *clock, [&](const transparency::AuditLine& line) -> Result<void> {
+    TRY(book.apply(line));
+    return administered.apply(line);
+  }));
+  std::unique_ptr<Workflow> workflow(new Workflow(std::move(settings), std::move(clock), std::move(opened.log), std::move(deny_list)));
   workflow->book_ = std::move(book);
+  workflow->administered_ = std::move(administered);
+  workflow->settings_.configuration.heed(workflow->administered_);
   // Before anything is written, so that a log that was changed stays as it was found. It also lets every screen say from the
   // start what kind of TPM this is; without one, requests are still taken in.
   if (const Result<tpm::AuditAnchor> anchor = workflow->checked_anchor(); !anchor) {
@@ -85,7 +94,12 @@ Result<void> Workflow::put_right_after_restart() {
   }
   for (const std::string& id : names_in(layout.spool(), "")) {
     const RequestRecord* const known = book_.find(id);
-    if (known != nullptr && known->state == RequestState::answered) TRY(remove_from_spool(id));
+    if (known != nullptr && known->state >= RequestState::answered) TRY(remove_from_spool(id));
+  }
+  for (const std::string& id : names_in(layout.outbox(), "")) {
+    const RequestRecord* const known = book_.find(id);
+    std::error_code ignored;
+    if (known != nullptr && known->state == RequestState::removed) std::filesystem::remove_all(layout.outbox() / id, ignored);
   }
   remove_leftovers(layout.spool());
   remove_leftovers(layout.outbox());

@@ -94,6 +94,7 @@ struct Extensions {
   bool any_use = false;
   bool has_extended_key_usage = false;
   bool digital_signature = true;
+  bool crl_signing = true;
   bool is_ca = false;
 };
 
@@ -139,6 +140,7 @@ Result<Extensions> read_extensions(ByteView der) {
       Reader usage(value);
       const ByteView bits = TRY(usage.expect(der::kBitString));
       found.digital_signature = bits.size() > 1 && (bits[1] & 0x80U) != 0;  // digitalSignature is bit 0
+      found.crl_signing = bits.size() > 1 && (bits[1] & 0x02U) != 0;        // cRLSign is bit 6
     }
   }
   return found;
@@ -216,6 +218,7 @@ Result<Certificate> Certificate::parse(ByteView der) {
   parsed.any_use_ = extensions.any_use;
   parsed.has_extended_key_usage_ = extensions.has_extended_key_usage;
   parsed.digital_signature_ = extensions.digital_signature;
+  parsed.crl_signing_ = extensions.crl_signing;
   parsed.is_ca_ = extensions.is_ca;
   return parsed;
 }

@@ -1,5 +1,5 @@
 // X.509 certificates (RFC 5280), chains of them, and the certificate chain of a signing key. Reads and judges;
-// certificates are issued elsewhere. Time is a parameter, never the wall clock. No revocation: Coldseal is offline.
+// certificates are issued elsewhere. Time is a parameter, never the wall clock. Revocation is revocation_list.hpp's.
 #pragma once
 
 #include <cstdint>
@@ -47,6 +47,8 @@ class Certificate {
   // keyUsage is absent, or has digitalSignature.
   bool allows_digital_signature() const { return digital_signature_; }
   bool is_ca() const { return is_ca_; }  // basicConstraints cA
+  // keyUsage is absent, or has cRLSign.
+  bool allows_crl_signing() const { return crl_signing_; }
   bool is_self_issued() const;           // subject and issuer are the same bytes
   Digest fingerprint() const { return sha256(der_); }
   friend bool operator==(const Certificate& a, const Certificate& b) { return a.der_ == b.der_; }
@@ -69,6 +71,7 @@ class Certificate {
   bool any_use_ = false;
   bool has_extended_key_usage_ = false;
   bool digital_signature_ = true;
+  bool crl_signing_ = true;
   bool is_ca_ = false;
 };
 

@@ -146,6 +146,13 @@ Result<std::uint64_t> Device::running_ms() {
   return UINT64{now->time};
 }
 
+Result<std::uint64_t> Device::clock_ms() {
+  const auto now = TRY(answer<TPMS_TIME_INFO>(Step::other, [&](TPMS_TIME_INFO** out) {
+    return Esys_ReadClock(context_->esys(), ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, out);
+  }));
+  return UINT64{now->clockInfo.clock};
+}
+
 Result<std::size_t> Device::loaded() {
   const auto sessions = TRY(handles(*context_, TPM2_LOADED_SESSION_FIRST));
   const auto objects = TRY(handles(*context_, TPM2_TRANSIENT_FIRST));

@@ -40,6 +40,8 @@ class Device {  // keys and officers' functions use it; it must outlive them
   bool is_software() const;
   // Milliseconds the TPM has been running: the clock that approvals expire by.
   Result<std::uint64_t> running_ms();
+  // TPM2_ReadClock's clock: milliseconds that it had power in its life, or more when it was set forward. Never goes back.
+  Result<std::uint64_t> clock_ms();
   // Sessions and objects that are loaded now, the storage root key not counted.
   Result<std::size_t> loaded();
 

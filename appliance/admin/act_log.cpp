@@ -15,13 +15,15 @@ Result<void> log_provisionally(const AdminDesk& desk, transparency::AuditEvent e
 }
 
 Result<void> log_act(const AdminDesk& desk, transparency::AuditEvent event, const std::map<std::string, std::string>& data,
-                     tpm::FirmwareGate* gate) {
-  AnchoredLog::Opened opened = TRY(AnchoredLog::open(desk.layout.audit_log(), desk.clock));
+                     tpm::FirmwareGate* gate, const std::string& request) {
+  // A line about the time says the time that was approved.
+  const bool is_time = event == transparency::AuditEvent::time_changed;
+  AnchoredLog::Opened opened = TRY(AnchoredLog::open(desk.layout.audit_log(), is_time ? desk.machine : desk.clock));
   tpm::Device* const device = TRY(desk.custody.device());
   if (gate == nullptr) gate = TRY(desk.custody.gate());
   tpm::AuditAnchor anchor(*device, *gate);
   TRY(opened.log.check(anchor));
-  const AnchoredLog::Anchored written = TRY(opened.log.append_anchored(anchor, event, "", data));
+  const AnchoredLog::Anchored written = TRY(opened.log.append_anchored(anchor, event, request, data));
   return written.anchored;
 }
 

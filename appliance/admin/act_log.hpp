@@ -11,9 +11,9 @@
 namespace appliance {
 
 // On disk and in the TPM when this returns. Errc::mismatch when the log and its anchor do not agree. gate: under whose approval the
-// anchor is written; the one in use when there is none.
+// anchor is written; the one in use when there is none. request: what it is about, when it is about one.
 base::Result<void> log_act(const AdminDesk& desk, transparency::AuditEvent event, const std::map<std::string, std::string>& data,
-                           tpm::FirmwareGate* gate = nullptr);
+                           tpm::FirmwareGate* gate = nullptr, const std::string& request = {});
 // The same without the anchor, and the line says so: for when no approval opens the gate. Not for events that are always anchored.
 base::Result<void> log_provisionally(const AdminDesk& desk, transparency::AuditEvent event, const std::map<std::string, std::string>& data);
 // A wrong PIN, a blocked person, somebody unknown. What was typed as a name is written down only when it is one: it may be a PIN.

@@ -6,9 +6,11 @@
 
 #include "appliance/admin/act_log.hpp"
 #include "appliance/admin/people.hpp"
+#include "appliance/administered.hpp"
 #include "appliance/anchored_log.hpp"
 #include "appliance/configuration.hpp"
 #include "appliance/remedy.hpp"
+#include "appliance/trusted_clock.hpp"
 #include "crypto/base/byte_writer.hpp"
 #include "crypto/base/limits.hpp"
 #include "crypto/base/text.hpp"
@@ -44,7 +46,7 @@ class Act {  // one act: approved, logged, then carried out command by command
  public:
   // may_need: what is approved in case something goes wrong half way, and not run otherwise.
   static Result<Act> begin(const AdminDesk& desk, AuditEvent event, const std::string& what, std::vector<OwnerCommand> commands,
-                           std::vector<OwnerCommand> may_need = {}) {
+                           std::vector<OwnerCommand> may_need = {}, const std::map<std::string, std::string>& more = {}) {
     Result<tpm::Administration> loaded = desk.custody.administration();
     if (!loaded) return tl::unexpected<base::Error>(loaded.error());
     Act act(desk, std::move(*loaded));
@@ -66,7 +68,7 @@ class Act {  // one act: approved, logged, then carried out command by command
                                            [&](const std::string& name, const std::string& reason) {
                                              return log_failed_pin(desk.layout, desk.clock, act.administration_.administrators(), name, reason);
                                            }));
-    TRY(act.log(event, what, fingerprint));
+    TRY(act.log(event, what, fingerprint, more));
     return act;
   }
   Result<void> run(const OwnerCommand& command) { return administration_.run(command, approvals_); }
@@ -80,10 +82,11 @@ class Act {  // one act: approved, logged, then carried out command by command
 
  private:
   Act(const AdminDesk& desk, tpm::Administration administration) : desk_(&desk), administration_(std::move(administration)) {}
-  Result<void> log(AuditEvent event, const std::string& what, const crypto::Digest& fingerprint) {
+  Result<void> log(AuditEvent event, const std::string& what, const crypto::Digest& fingerprint, std::map<std::string, std::string> data) {
     std::string names;
     for (const tpm::Approval& approval : approvals_) names += (names.empty() ? "" : ", ") + approval.officer();
-    return log_act(*desk_, event, {{"what", what}, {"administrators", names}, {"commands", fingerprint.hex()}});
+    data.insert({{"what", what}, {"administrators", names}, {"commands", fingerprint.hex()}});
+    return log_act(*desk_, event, data);
   }
   const AdminDesk* desk_;
   tpm::Administration administration_;
@@ -91,8 +94,8 @@ class Act {  // one act: approved, logged, then carried out command by command
 };
 
 Result<void> do_all(const AdminDesk& desk, const std::string& what, const std::vector<OwnerCommand>& commands,
-                    AuditEvent event = AuditEvent::administration) {
-  Act act = TRY(Act::begin(desk, event, what, commands));
+                    AuditEvent event = AuditEvent::administration, const std::map<std::string, std::string>& more = {}) {
+  Act act = TRY(Act::begin(desk, event, what, commands, {}, more));
   for (const OwnerCommand& command : commands) TRY(act.run(command));
   desk.terminal.show(what + ": done");
   return {};
@@ -285,7 +288,10 @@ Result<void> raise_floor(const AdminDesk& desk, std::uint64_t version) {
 
 Result<void> approve_configuration(const AdminDesk& desk) {
   const Configuration configuration = TRY(Configuration::load(desk.layout));
+  // With the file they approve the list that it names: not one that is about to stop coldseald.
+  const package::DenyList denied = TRY(load_deny_list(desk.layout, configuration.box.deny_list));
   desk.terminal.show("SHA-256 of coldseal.toml: " + configuration.digest.hex());
+  if (!configuration.box.deny_list.empty()) desk.terminal.show(fmt::format("   deny list: {} rules, SHA-256 {}", denied.size(), configuration.box.deny_list));
   for (const Profile& profile : configuration.profiles)
     desk.terminal.show(fmt::format("   profile {}: key class {}, {} submitters", profile.name, profile.key_class, profile.submitters.size()));
   return do_all(desk, "approve the configuration",
@@ -297,6 +303,23 @@ Result<void> set_clock(const AdminDesk& desk, base::Time now) {
   return do_all(desk, "set the TPM's clock forward to " + base::rfc3339(now),
                 {OwnerCommand::set_clock(static_cast<std::uint64_t>(milliseconds), "the clock goes forward; it cannot go back")},
                 AuditEvent::time_changed);
+}
+
+Result<void> set_clock_back(const AdminDesk& desk) {
+  constexpr std::chrono::minutes kToTypePins{10};
+  const base::Time now = desk.machine.now();
+  const std::optional<base::Time> last = TRY(last_time_in(desk.layout.audit_log()));
+  if (!last || now >= *last)
+    return fail(Errc::refused, fmt::format("it is {} here, and no line of the log is later: there is nothing to set back", base::rfc3339(now)));
+  tpm::Device* const device = TRY(desk.custody.device());
+  const std::optional<base::Time> tpm_time = TRY(desk.custody.time());
+  // The TPM must count the administrators for something that it does: its clock goes forward by a little.
+  const std::uint64_t clock = TRY(device->clock_ms()) + static_cast<std::uint64_t>(std::chrono::milliseconds(kToTypePins).count());
+  const base::Time tpm_after(std::chrono::floor<std::chrono::seconds>(std::chrono::milliseconds(clock)));
+  const std::int64_t ahead = tpm_time && tpm_after > now ? (tpm_after - now).count() : 0;
+  return do_all(desk, fmt::format("the time goes back from {} to {}", base::rfc3339(*last), base::rfc3339(now)),
+                {OwnerCommand::set_clock(clock, fmt::format("the log goes on with {}; the TPM's clock stays ahead by {} s", base::rfc3339(now), ahead))},
+                AuditEvent::time_changed, {{transparency::kSetBackField, base::rfc3339(*last)}, {Administered::kTpmAhead, fmt::format("{}", ahead)}});
 }
 
 Result<void> reset_lockout(const AdminDesk& desk) {
@@ -353,46 +376,6 @@ Result<void> wipe(const AdminDesk& desk) {
   const std::string typed = TRY(desk.terminal.ask("this destroys every key of this appliance for ever; type wipe to go on: "));
   if (typed != "wipe") return fail(Errc::refused, "nothing was done");
   return do_all(desk, "wipe the TPM", {OwnerCommand::clear("TPM2_Clear: every key and index is gone")});
-}
-
-Result<void> measure_firmware(const Layout& layout, const std::string& tcti, std::uint64_t version, attest::Mode mode,
-                              const std::string& file, Terminal& terminal) {
-  const TpmLock lock = TRY(TpmLock::take(layout));
-  const std::unique_ptr<tpm::Device> device = TRY(tpm::Device::open(tcti));
-  const crypto::Digest values = TRY(tpm::firmware_measurements(*device));
-  const crypto::Digest policy = attest::firmware_policy(values, version);
-  std::filesystem::path message = file;
-  TRY(usb::write_file(file, base::as_bytes(firmware_approval_text(version, policy, mode))));
-  TRY(usb::write_file(message.replace_extension(".tbs"), attest::firmware_message(policy, mode)));
-  std::filesystem::path signature = file;
-  signature.replace_extension(".sig");
-  terminal.show(fmt::format("firmware version {}, measured: {}", version, values.hex()));
-  terminal.show("as words: " + base::fingerprint_words(policy.bytes()));
-  terminal.show(fmt::format("the vendor signs: openssl dgst -sha256 -sign KEY.pem -out {} {}", printable(signature.string()), printable(message.string())));
-  return {};
-}
-
-Result<void> approve_firmware(const AdminDesk& desk, const std::string& file) {
-  tpm::FirmwareApproval approval = TRY(read_firmware_approval(file));
-  if (!desk.custody.device()) desk.custody.use_approval(approval);   // the stored one may be what keeps the TPM closed
-  tpm::Device* const device = TRY(desk.custody.device());
-  attest::FirmwareMap map = TRY(load_firmware_map(desk.layout));
-  tpm::FirmwareGate gate = TRY(tpm::FirmwareGate::load(*device, std::move(map), approval));
-  // Approved firmware that does not run here yet may be brought in before it is started.
-  const Result<void> opens = gate.test();
-  const std::map<std::string, std::string> data = {{"what", fmt::format("firmware version {} is approved by a vendor", approval.version)},
-                                                   {"policy", approval.policy.hex()}};
-  tpm::FirmwareGate* const until_now = TRY(desk.custody.gate());
-  if (opens)   // one of the two must open, or the anchor cannot be written
-    TRY(log_act(desk, AuditEvent::administration, data, &gate));
-  else if (until_now->test())
-    TRY(log_act(desk, AuditEvent::administration, data, until_now));
-  else   // an act's line must be anchored; this says what happened in one that need not be
-    TRY(log_provisionally(desk, AuditEvent::recovered, data));
-  TRY(save_firmware_approval(desk.layout, approval));
-  desk.terminal.show(fmt::format("firmware version {} is approved: {}", approval.version, base::fingerprint_words(approval.policy.bytes())));
-  desk.terminal.show(opens ? "it is what runs now: the gate opens" : "it is not what runs now: " + printable(opens.error().text()));
-  return {};
 }
 
 }  // namespace appliance

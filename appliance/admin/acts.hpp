@@ -16,7 +16,8 @@ struct AdminDesk {   // all must outlive the call
   const Layout& layout;
   Custody& custody;
   Terminal& terminal;
-  const Clock& clock;
+  const Clock& clock;     // as far as it is borne out (trusted_clock.hpp)
+  const Clock& machine;   // what administrators are asked to approve
 };
 
 // What stands before every PIN: the mode, what kind of TPM, and the two words that only this box can show.
@@ -38,6 +39,9 @@ base::Result<void> unlock(const AdminDesk& desk, const std::optional<std::string
 base::Result<void> raise_floor(const AdminDesk& desk, std::uint64_t version);
 base::Result<void> approve_configuration(const AdminDesk& desk);
 base::Result<void> set_clock(const AdminDesk& desk, base::Time now);
+// The other way, after a mistaken time in the future: the log goes on with this machine's time, and says so for ever. The TPM's clock cannot go
+// back; how far it is ahead from now on is in the same line.
+base::Result<void> set_clock_back(const AdminDesk& desk);
 base::Result<void> reset_lockout(const AdminDesk& desk);
 // The log as it is becomes the one that the TPM vouches for. Says so in the log, for ever.
 base::Result<void> rebaseline(const AdminDesk& desk);

@@ -36,7 +36,9 @@ Result<void> show_person(tpm::Device& device, const tpm::Officer& person, Termin
 }  // namespace
 
 Result<void> request_certificate(const AdminDesk& desk, const std::string& name, const keys::SubjectName& subject, const std::string& file) {
-  const auto& [layout, custody, terminal, clock] = desk;
+  const Layout& layout = desk.layout;
+  Custody& custody = desk.custody;
+  Terminal& terminal = desk.terminal;
   if (is_there(file)) return fail(Errc::refused, fmt::format("{} exists already", printable(file)));
   const KeyClass key_class = TRY(KeyClass::load(layout, name));
   const keys::CertificateRequest request =
@@ -58,24 +60,6 @@ Result<void> request_certificate(const AdminDesk& desk, const std::string& name,
   const base::Bytes der = TRY(request.with_signature(signature));
   TRY(usb::write_file(file, base::as_bytes(keys::certificate_request_pem(der))));
   terminal.show(fmt::format("written to {}; have it signed, then: coldseal-admin certificate --key-class {} CHAIN.pem", printable(file), name));
-  return {};
-}
-
-Result<void> enrol_submitter(const Layout& layout, const std::string& name, const std::string& key_file, Terminal& terminal) {
-  if (!is_plain_name(name))
-    return fail(Errc::usage, fmt::format("submitter \"{}\": lower-case letters, digits, - and _ only", printable(name)));
-  const base::Bytes pem = TRY(usb::read_file(key_file, base::limits::kPemBytes));
-  const crypto::PublicKey key = TRY(base::within(printable(key_file), crypto::PublicKey::parse_pem(base::as_text(pem))));
-  if (key.algorithm() != crypto::KeyAlgorithm::ecdsa_p256)
-    return fail(Errc::unsupported, fmt::format("{}: submitters' keys are ECDSA P-256", printable(key_file)));
-  TRY(usb::make_folders(layout.submitters()));
-  const std::filesystem::path file = layout.submitters() / (name + ".pem");
-  if (is_there(file)) return fail(Errc::refused, fmt::format("submitter \"{}\" is enrolled already", name));
-  TRY(usb::write_file(file, base::as_bytes(key.pem())));
-  terminal.show(fmt::format("submitter {} is enrolled", name));
-  terminal.show(fmt::format("key {}", key.keyid()));
-  terminal.show(fmt::format("as words: {}", base::fingerprint_words(crypto::sha256(key.der()).bytes())));
-  terminal.show("a running coldseald learns of it when it is started again");
   return {};
 }
 

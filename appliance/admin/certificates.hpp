@@ -1,4 +1,4 @@
-// Certificates, submitters, and what there is to be seen.
+// Certificates, and what there is to be seen.
 #pragma once
 
 #include <string>
@@ -15,9 +15,6 @@ namespace appliance {
 // A PKCS#10 request for the class's key, approved by its officers like any other signature. Written to `file`.
 base::Result<void> request_certificate(const AdminDesk& desk, const std::string& key_class, const keys::SubjectName& subject,
                                        const std::string& file);
-
-base::Result<void> enrol_submitter(const Layout& layout, const std::string& name, const std::string& key_file,
-                                   Terminal& terminal);
 
 base::Result<void> show_status(const Layout& layout, Custody& custody, Terminal& terminal);
 

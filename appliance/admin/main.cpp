@@ -8,7 +8,10 @@
 #include "appliance/admin/ceremony.hpp"
 #include "appliance/admin/certificates.hpp"
 #include "appliance/admin/condition.hpp"
+#include "appliance/admin/imports.hpp"
 #include "appliance/admin/log_export.hpp"
+#include "appliance/admin/requests.hpp"
+#include "appliance/admin/submitters.hpp"
 #include "appliance/clock.hpp"
 #include "appliance/configuration.hpp"
 #include "appliance/confinement.hpp"
@@ -17,6 +20,7 @@
 #include "appliance/layout.hpp"
 #include "appliance/process_setup.hpp"
 #include "appliance/terminal.hpp"
+#include "appliance/trusted_clock.hpp"
 #include "crypto/base/command_line.hpp"
 #include "crypto/base/limits.hpp"
 #include "crypto/base/text.hpp"
@@ -35,9 +39,12 @@ struct Words {   // of all subcommands
   std::string name;
   std::string other_name;
   std::string mode = "development";
+  std::string expires;
+  std::string reason;
   std::size_t version = 0;
   unsigned quorum = 0;
   bool as_json = false;
+  bool set_back = false;
   keys::SubjectName subject;
 };
 
@@ -50,6 +57,8 @@ class Program {
     add_people();
     add_appliance();
     add_certificates();
+    add_submitters();
+    add_rules();
   }
 
   int run(int argc, char** argv) {
@@ -78,13 +87,17 @@ class Program {
   }
   // The same with the TPM that the configuration names.
   void on_desk(base::Command& command, std::function<Result<void>(const AdminDesk&)> action) {
-    on(command, [this, action = std::move(action)]() -> Result<void> {
-      const appliance::Layout layout(words_.root);
-      const appliance::Configuration configuration = TRY(appliance::Configuration::load(layout));
-      const appliance::TpmLock lock = TRY(appliance::TpmLock::take(layout));
-      appliance::Custody custody(layout, configuration.tpm, configuration.mode);
-      return action(AdminDesk{layout, custody, terminal_, clock_});
-    });
+    on(command, [this, action = std::move(action)] { return at_desk(action); });
+  }
+  Result<void> at_desk(const std::function<Result<void>(const AdminDesk&)>& action) {
+    const appliance::Layout layout(words_.root);
+    const appliance::Configuration configuration = TRY(appliance::Configuration::load(layout));
+    const appliance::TpmLock lock = TRY(appliance::TpmLock::take(layout));
+    appliance::Custody custody(layout, configuration.tpm, configuration.mode);
+    appliance::TrustedClock trusted(clock_, configuration.box.clock_days);
+    const std::optional<base::Time> last = TRY(appliance::last_time_in(layout.audit_log()));
+    if (last) trusted.know(*last);
+    return action(AdminDesk{layout, custody, terminal_, trusted, clock_});
   }
   std::optional<std::string> key_class() const {
     return words_.key_class.empty() ? std::nullopt : std::optional<std::string>(words_.key_class);
@@ -175,7 +188,8 @@ class Program {
     base::Command approve = configuration.sub("approve", "coldseal.toml as it is now becomes the one in force");
     on_desk(approve, [](const AdminDesk& desk) { return appliance::approve_configuration(desk); });
     base::Command clock = app_.sub("clock", "set the TPM's clock forward to this machine's time");
-    on_desk(clock, [this](const AdminDesk& desk) { return appliance::set_clock(desk, clock_.now()); });
+    clock.flag("--set-back", words_.set_back, "after a mistaken time in the future: the log goes on with this machine's earlier time, visibly");
+    on_desk(clock, [this](const AdminDesk& desk) { return words_.set_back ? appliance::set_clock_back(desk) : appliance::set_clock(desk, clock_.now()); });
     base::Command lockout = app_.sub("lockout-reset", "end the TPM's own lockout");
     on_desk(lockout, [](const AdminDesk& desk) { return appliance::reset_lockout(desk); });
     base::Command log = app_.sub("log", "the audit log and its anchor in the TPM");
@@ -222,10 +236,55 @@ class Program {
       terminal_.show("certificate chain installed for key class " + words_.key_class);
       return {};
     });
-    base::Command submitter = app_.sub("submitter", "enrol a submitter by their public key");
-    submitter.option("NAME", words_.name, "how this appliance calls them; a profile's submitters list names them").required();
-    submitter.option("KEY", words_.file, "PEM file made by coldseal key create (K.pub.pem)").required();
-    on(submitter, [this] { return appliance::enrol_submitter(appliance::Layout(words_.root), words_.name, words_.file, terminal_); });
+  }
+
+  void add_submitters() {
+    base::Command group = app_.sub("submitter", "who may send requests");
+    group.needs_sub();
+    base::Command add = group.sub("add", "enrol a submitter by their public key; again for another date");
+    add.option("NAME", words_.name, "how this appliance calls them; a profile's submitters list names them").required();
+    add.option("KEY", words_.file, "PEM file made by coldseal key create (K.pub.pem)").required();
+    add.option("--expires", words_.expires, "until when their requests are taken (YYMMDDhhmmssZ, RFC 3339 or Unix seconds); left out: for ever");
+    add.option("--person", words_.other_name, "whose key it is, by the name that person has or would have as an officer");
+    on(add, [this]() -> Result<void> {
+      std::optional<base::Time> expires;
+      if (!words_.expires.empty()) expires = TRY(base::within("--expires", base::time_from_argument(words_.expires)));
+      const appliance::EnrolmentWish wish{words_.name, words_.file, expires, words_.other_name};
+      TRY(appliance::expect_sound(wish));   // before anything is opened
+      return at_desk([&](const AdminDesk& desk) { return appliance::enrol_submitter(desk, wish); });
+    });
+    base::Command revoke = group.sub("revoke", "nothing that their key signed is taken any more, waiting requests too");
+    revoke.option("NAME", words_.name, "who").required();
+    revoke.option("--reason", words_.reason, "why; it stands in refusals").required();
+    on_desk(revoke, [this](const AdminDesk& desk) { return appliance::revoke_submitter(desk, words_.name, words_.reason); });
+    base::Command list = group.sub("list", "who is enrolled, and until when");
+    on_desk(list, [](const AdminDesk& desk) { return appliance::list_submitters(desk); });
+  }
+
+  void add_rules() {
+    base::Command crl = app_.sub("crl", "revocation lists of the certificates' authorities");
+    crl.needs_sub();
+    base::Command import_crl = crl.sub("import", "take a list that was carried in; only ever a newer one");
+    import_crl.option("FILE", words_.file, "DER or PEM").required();
+    on_desk(import_crl, [this](const AdminDesk& desk) { return appliance::import_revocation_list(desk, words_.file); });
+    base::Command list_crls = crl.sub("list", "which are here, and how old");
+    on_desk(list_crls, [](const AdminDesk& desk) { return appliance::show_revocation_lists(desk); });
+    base::Command deny = app_.sub("deny-list", "files that are not to be signed");
+    deny.needs_sub();
+    base::Command import_deny = deny.sub("import", "take over Microsoft's block list of drivers, or another App Control policy");
+    import_deny.option("FILE", words_.file, "SiPolicy XML").required();
+    on_desk(import_deny, [this](const AdminDesk& desk) { return appliance::import_deny_list(desk, words_.file); });
+    base::Command show_deny = deny.sub("show", "how many rules, and the digest for coldseal.toml");
+    on_desk(show_deny, [](const AdminDesk& desk) { return appliance::show_deny_list(desk); });
+    base::Command request = app_.sub("request", "requests that have no answer yet");
+    request.needs_sub();
+    base::Command list = request.sub("list", "which, and what they wait for");
+    on_desk(list, [](const AdminDesk& desk) { return appliance::list_requests(desk); });
+    base::Command withdraw = request.sub("withdraw", "take one back, with an administrator's PIN; the submitter is told why");
+    withdraw.option("ID", words_.file, "its beginning, at least 8 digits").required();
+    withdraw.option("--administrator", words_.name, "who does it").required();
+    withdraw.option("--reason", words_.reason, "why").required();
+    on_desk(withdraw, [this](const AdminDesk& desk) { return appliance::withdraw_request(desk, words_.file, words_.name, words_.reason); });
   }
 
   Words words_;

@@ -182,7 +182,7 @@ Result<void> ConsoleSession::read_request(const WaitingRequest& request) {
 Result<void> ConsoleSession::approve(const WaitingRequest& request) {
   terminal_->show("compare these words with the submitter's:");
   terminal_->show("   " + printable(request.words));
-  const std::string agreed = TRY(terminal_->ask("type yes when you have read the request and the words agree: "));
+  const std::string agreed = TRY(terminal_->ask("type yes when you have read the request, the words agree and the time above it is right: "));
   if (agreed != "yes") {
     terminal_->show("nothing was approved");
     return {};

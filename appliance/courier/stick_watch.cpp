@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "appliance/courier/delivery_mark.hpp"
 #include "crypto/base/text.hpp"
 #include "usb/wire/request.hpp"
 
@@ -100,7 +101,7 @@ bool StickWatch::settle(Dealt& dealt, const std::optional<Stamp>& stamp, const s
 Result<void> StickWatch::deliver(const Stick& stick, const std::string& id) {
   const Outcome outcome = TRY(stick.deliver_response(id, boxes_.outbox, until_stopped()));
   if (outcome == Outcome::copied) say_(mounted_at_.string(), id, "response delivered");
-  return {};
+  return mark_delivered(boxes_, id);
 }
 
 Result<void> StickWatch::take(const Stick& stick, const std::string& id, HandedOver& handed_over) {

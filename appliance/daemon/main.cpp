@@ -65,6 +65,7 @@ base::Result<void> serve(const appliance::Layout& layout, const Users& users) {
   boost::asio::steady_timer timer(io);
   std::function<void()> look_around = [&] {
     workflow->expire_sitting();
+    workflow->keep_house();
     workflow->catch_up();
     workflow->take_in();
     workflow->inspect_received();

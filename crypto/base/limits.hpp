@@ -44,14 +44,25 @@ inline constexpr std::size_t kSignatureBytes = 48U << 20;   // one SignedData: p
 inline constexpr std::size_t kCertificates = 32;            // in one SignedData or chain file
 inline constexpr std::size_t kSigners = 8;
 inline constexpr std::size_t kNestedSignatures = 16;
+inline constexpr std::size_t kSignatures = 600;             // told of one file: kWinCertificates entries with kNestedSignatures each, and room
 inline constexpr std::size_t kAttributes = 64;
 inline constexpr std::size_t kWinCertificates = 32;
 inline constexpr std::size_t kCertificateBytes = 64U << 10;
 inline constexpr std::size_t kPemBytes = 1U << 20;
+inline constexpr std::size_t kRevocationListBytes = 16U << 20;
+inline constexpr std::size_t kRevokedCertificates = 200000;   // in one list
 
 // PE.
 inline constexpr std::size_t kPeHeaderBytes = 1U << 20;   // DOS stub, headers and section table
 inline constexpr std::size_t kSections = 96;              // the Windows loader's own limit
+inline constexpr std::size_t kImports = 2000;             // DLLs that one image imports from
+inline constexpr std::size_t kImportNameBytes = 256;
+inline constexpr std::size_t kResourceEntries = 8192;     // looked through in one level of the resource tree
+inline constexpr std::size_t kVersionResourceBytes = 64U << 10;
+inline constexpr std::size_t kVersionEntries = 1000;      // strings of one version resource
+inline constexpr std::size_t kDenyListBytes = 8U << 20;
+inline constexpr std::size_t kDenyListRules = 50000;
+inline constexpr std::size_t kBlockListXmlBytes = 32U << 20;   // Microsoft's driver block list
 
 // Cabinets.
 inline constexpr std::size_t kCabFolders = 4096;

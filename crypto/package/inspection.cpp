@@ -8,6 +8,7 @@
 #include "crypto/formats/catalog.hpp"
 #include "crypto/formats/pe_image.hpp"
 #include "crypto/package/driver_package.hpp"
+#include "crypto/package/image_details.hpp"
 #include "crypto/package/inspection_builder.hpp"
 #include "crypto/package/os_targets.hpp"
 
@@ -32,7 +33,7 @@ std::string machine_name(std::uint16_t machine) {
   }
 }
 
-void inspect_image(const PackageFile& file, InspectionBuilder& out) {
+void inspect_image(const PackageFile& file, Today today, InspectionBuilder& out) {
   const Result<bool> is_pe = formats::looks_like_pe(*file.bytes);
   if (!is_pe) return out.finding("file.not-readable", Severity::error, file.path, 0, is_pe.error().text(), "copy the package again");
   if (!*is_pe) return;
@@ -44,7 +45,9 @@ void inspect_image(const PackageFile& file, InspectionBuilder& out) {
                           : "build the file again: it begins like a PE image and is none");
     return;
   }
-  out.pe_files().push_back({file.path, machine_name(image->machine()), image->is_signed()});
+  PeFile found{file.path, machine_name(image->machine()), image->is_signed()};
+  inspect_details(file, *image, today.date, found, out);
+  out.pe_files().push_back(std::move(found));
   if (image->is_signed())
     out.finding("pe.already-signed", Severity::note, file.path, 0, "the file has a signature already",
                 "none needed: it stays as it is, and the catalog covers it whether signed or not");
@@ -81,7 +84,7 @@ Inspection inspect(const std::vector<PackageFile>& files, const std::vector<std:
   DriverPackage package = DriverPackage::read(files, out);
   package.describe(wanted, today, out);
   package.plan_catalogs(wanted, out);
-  for (const PackageFile& file : files) inspect_image(file, out);
+  for (const PackageFile& file : files) inspect_image(file, today, out);
   package.find_obstacles(wanted, out);
   for (const PackageFile& file : files) inspect_catalog(file, out);
   package.note_files_not_copied(out);

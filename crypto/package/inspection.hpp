@@ -53,6 +53,10 @@ struct PeFile {
   std::string path;
   std::string machine;   // "x64", "x86", "arm64", "arm", or the number
   bool is_signed = false;
+  std::string signer{};                     // subject of the certificate of a signed file; may be empty
+  std::vector<std::string> signer_keys{};   // SHA-256 of the SubjectPublicKeyInfo, hex, for each signature that is good; "" for one that is not
+  std::string original_name{};              // OriginalFilename of the version resource; may be empty
+  std::uint64_t file_version = 0;           // of the version resource; 0 without one
 };
 
 struct Inspection {

@@ -19,7 +19,7 @@ namespace limits = base::limits;
 
 namespace {
 
-constexpr std::uint32_t kVersion = 0x32534E49;   // "INS2"
+constexpr std::uint32_t kVersion = 0x33534E49;   // "INS3"
 
 void put(ByteWriter& out, std::string_view text) { out.put_counted(base::as_bytes(text)); }
 void put_count(ByteWriter& out, std::size_t count) { out.u32le(static_cast<std::uint32_t>(count)); }
@@ -83,6 +83,22 @@ Result<PlannedCatalog> catalog(ByteReader& in) {
   return catalog;
 }
 
+Result<PeFile> pe_file(ByteReader& in) {
+  PeFile file;
+  file.path = TRY(text(in, limits::kFactTextBytes));
+  file.machine = TRY(text(in, limits::kFactTextBytes));
+  file.is_signed = TRY(yes_or_no(in));
+  file.signer = TRY(text(in, limits::kFactTextBytes));
+  const std::size_t keys = TRY(count(in, limits::kSignatures, 4, "signatures"));
+  for (std::size_t i = 0; i < keys; ++i) {
+    std::string key = TRY(text(in, limits::kNameBytes));
+    file.signer_keys.push_back(std::move(key));
+  }
+  file.original_name = TRY(text(in, limits::kFactTextBytes));
+  file.file_version = TRY(in.u64le());
+  return file;
+}
+
 }  // namespace
 
 base::Bytes encode_inspection(const Inspection& inspection) {
@@ -125,6 +141,11 @@ base::Bytes encode_inspection(const Inspection& inspection) {
     put(out, file.path);
     put(out, file.machine);
     out.u8(file.is_signed ? 1 : 0);
+    put(out, file.signer);
+    put_count(out, file.signer_keys.size());
+    for (const std::string& key : file.signer_keys) put(out, key);
+    put(out, file.original_name);
+    out.u64le(file.file_version);
   }
   return std::move(out).bytes();
 }
@@ -155,12 +176,9 @@ Result<Inspection> decode_inspection(base::ByteView bytes) {
     PlannedCatalog planned = TRY(catalog(in));
     inspection.catalogs.push_back(std::move(planned));
   }
-  const std::size_t images = TRY(count(in, limits::kPackageFiles, 9, "PE files"));
+  const std::size_t images = TRY(count(in, limits::kPackageFiles, 29, "PE files"));
   for (std::size_t i = 0; i < images; ++i) {
-    PeFile file;
-    file.path = TRY(text(in, limits::kFactTextBytes));
-    file.machine = TRY(text(in, limits::kFactTextBytes));
-    file.is_signed = TRY(yes_or_no(in));
+    PeFile file = TRY(pe_file(in));
     inspection.pe_files.push_back(std::move(file));
   }
   TRY(in.expect_end());

@@ -17,7 +17,7 @@ using base::Errc;
 using base::fail;
 using base::Result;
 
-constexpr std::array<std::pair<AuditEvent, std::string_view>, 19> kEvents = {{
+constexpr std::array<std::pair<AuditEvent, std::string_view>, 23> kEvents = {{
     {AuditEvent::started, "started"},
     {AuditEvent::received, "received"},
     {AuditEvent::intake_refused, "intake-refused"},
@@ -37,6 +37,10 @@ constexpr std::array<std::pair<AuditEvent, std::string_view>, 19> kEvents = {{
     {AuditEvent::administration, "administration"},
     {AuditEvent::rebaselined, "rebaselined"},
     {AuditEvent::time_changed, "time-changed"},
+    {AuditEvent::withdrawn, "withdrawn"},
+    {AuditEvent::request_expired, "request-expired"},
+    {AuditEvent::delivered, "delivered"},
+    {AuditEvent::removed, "removed"},
 }};
 
 constexpr std::uint64_t kMostLines = 1ULL << 40;
@@ -80,10 +84,15 @@ bool is_anchored(AuditEvent event) {
     case AuditEvent::administration:
     case AuditEvent::rebaselined:
     case AuditEvent::time_changed:
+    case AuditEvent::withdrawn:
       return true;
     default:
       return false;
   }
+}
+
+bool sets_time_back(AuditEvent event, const std::map<std::string, std::string>& data) {
+  return event == AuditEvent::time_changed && data.contains(kSetBackField);
 }
 
 Result<AuditEvent> audit_event_from_name(std::string_view name) {
@@ -130,7 +139,7 @@ Result<void> AuditChain::expect_continues(const AuditLine& line) const {
   if (line.previous != head_)
     return fail(Errc::mismatch, fmt::format("does not continue the line before: previous is {}, that line's digest is {}",
                                             line.previous.hex(), head_.hex()));
-  if (line.at < last_at_)
+  if (line.at < last_at_ && !sets_time_back(line.event, line.data))
     return fail(Errc::mismatch, fmt::format("time {} is before the last line's {}", base::rfc3339(line.at),
                                             base::rfc3339(last_at_)));
   return {};
@@ -148,7 +157,7 @@ Result<AuditLine> AuditChain::accept(std::string_view line) {
 
 Result<std::string> AuditChain::append(base::Time at, AuditEvent event, std::string_view request,
                                        const std::map<std::string, std::string>& data) {
-  if (at < last_at_)
+  if (at < last_at_ && !sets_time_back(event, data))
     return fail(Errc::refused, fmt::format("time {} is before the log's last line, {}", base::rfc3339(at),
                                            base::rfc3339(last_at_)));
   std::string line = audit_line_json({lines_, head_, at, event, std::string(request), data});

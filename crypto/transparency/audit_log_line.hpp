@@ -37,12 +37,20 @@ enum class AuditEvent : std::uint8_t {
   administration,       // a change that administrators approved
   rebaselined,          // administrators accepted the log as it is
   time_changed,
+  withdrawn,            // an administrator took a request back
+  request_expired,      // nobody approved it for as long as the profile lets it wait
+  delivered,            // the courier read the response back on the stick, or the host has it
+  removed,              // a response that was delivered long ago
 };
 std::string_view audit_event_name(AuditEvent event);                          // "started", "intake-refused", ...
 base::Result<AuditEvent> audit_event_from_name(std::string_view name);
-// Whether lines of that kind are always anchored in the TPM (anchored_lines.hpp): approvals, rejections, signatures, changes by
+// Whether lines of that kind are always anchored in the TPM (anchored_lines.hpp): approvals, rejections, withdrawals, signatures, changes by
 // administrators, of time and of configuration.
 bool is_anchored(AuditEvent event);
+
+// A time-changed line with this field may be earlier than the line before, whose time it names: administrators say that it was a mistake.
+inline constexpr const char* kSetBackField = "set-back-from";
+bool sets_time_back(AuditEvent event, const std::map<std::string, std::string>& data);
 
 struct AuditLine {
   std::uint64_t index = 0;    // of the line, from 0
@@ -64,7 +72,7 @@ base::Result<std::uint64_t> for_each_audit_line(const base::ByteSource& source, 
 class AuditChain {  // where the log ends: what the next line must say
  public:
   AuditChain();   // of an empty log
-  // Takes the next line when it is well formed, continues the chain, and is not earlier than the line before;
+  // Takes the next line when it is well formed, continues the chain, and is not earlier than the line before (or sets the time back);
   // the error says which line ("line 17: ...", counted from 1) and why. After an error the chain is where it was.
   base::Result<AuditLine> accept(std::string_view line);
   // The next line, without newline; the chain has moved on. Values that are not UTF-8 are escaped. Errc::refused when

@@ -289,7 +289,8 @@ Result<void> expect_log(const Receipt& receipt) {
   TRY(base::within("receipt", proof.expect_leaf(base::as_bytes(log.line))));
   const bool is_event = receipt.outcome == Outcome::done       ? line.event == AuditEvent::signed_
                         : receipt.outcome == Outcome::rejected ? line.event == AuditEvent::rejected
-                                                               : line.event == AuditEvent::refused || line.event == AuditEvent::intake_refused;
+                                                               : line.event == AuditEvent::refused || line.event == AuditEvent::intake_refused ||
+                                                                     line.event == AuditEvent::withdrawn || line.event == AuditEvent::request_expired;
   if (!is_event || line.request != receipt.request_id)
     return fail(Errc::malformed, "receipt: log: the line does not say what became of this request");
   if (receipt.outcome != Outcome::done) return {};

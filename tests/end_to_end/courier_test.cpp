@@ -9,6 +9,8 @@
 #include <functional>
 #include <thread>
 
+#include "crypto/base/text.hpp"
+#include "crypto/digest.hpp"
 #include "tests/support/parcels.hpp"
 #include "tests/support/temp_dir.hpp"
 
@@ -111,6 +113,10 @@ TEST(Courier, TakesARequestFromAStickOnceAndBringsItsResponseBack) {
   ASSERT_TRUE(within_seconds(20, [&] { return tests::all_files(box.responses / kId) == tests::all_files(box.outbox / kId); }))
       << courier.log();
   EXPECT_FALSE(fs::exists(box.responses / kOther));
+  // coldseald is told which receipt has arrived.
+  const fs::path mark = box.inbox / (kId + ".delivered");
+  const std::string receipt = crypto::sha256(tests::read_file(box.outbox / kId / "receipt.dsse.json")).hex();
+  EXPECT_TRUE(within_seconds(20, [&] { return fs::exists(mark) && tests::read_text(mark) == receipt; })) << courier.log();
   EXPECT_EQ(courier.stop(), 0);
 }
 

@@ -110,9 +110,9 @@ TEST_F(WrongUsage, ProductionRefusesDevelopmentVendorKeys) {
 TEST_F(WrongUsage, AKeyOrChainThatIsNoneIsNamed) {
   const fs::path junk = folder_ / "junk.pem";
   write_text(junk, "junk");
-  expect_refused(admin({"submitter", "build-1", junk}), "junk.pem: one PEM block \"PUBLIC KEY\" wanted");
-  expect_refused(admin({"submitter", "Build 1", junk}), "lower-case letters");
-  expect_refused(admin({"submitter", "build-1", folder_ / "none.pem"}), "none.pem: no such file");
+  expect_refused(admin({"submitter", "add", "build-1", junk}), "junk.pem: one PEM block \"PUBLIC KEY\" wanted");
+  expect_refused(admin({"submitter", "add", "Build 1", junk}), "lower-case letters");
+  expect_refused(admin({"submitter", "add", "build-1", folder_ / "none.pem"}), "none.pem: no such file");
   expect_refused(admin({"certificate", "--key-class", "release", junk}), "there is no key class \"release\"");
 }
 

@@ -70,7 +70,7 @@ void ApplianceRig::provision() {
   certify_key();
   step_("enrol the build machine as submitter");
   run_well({program("coldseal"), "key", "create", "-o", submitter_key(), "--no-passphrase"});
-  run_well({program("coldseal-admin"), "--root", root(), "submitter", "build-1", folder_ / "host/build-1.pub.pem"});
+  run_well({program("coldseal-admin"), "--root", root(), "submitter", "add", "build-1", folder_ / "host/build-1.pub.pem"});
 }
 
 void ApplianceRig::prepare_ceremony() const {

@@ -107,13 +107,19 @@ Bytes build_pe(const PeDescription& pe) {
   file.u32le(kPage).u32le(pe.file_alignment).u16le(10).u16le(0).u16le(0).u16le(0).u16le(10).u16le(0).u32le(0);
   file.u32le(address).u32le(size_of_headers);
   const std::size_t checksum_at = file.size();
-  file.u32le(0).u16le(pe.subsystem).u16le(0x0160);                           // high-entropy, dynamic base, NX
+  file.u32le(0).u16le(pe.subsystem).u16le(pe.dll_characteristics);
   for (const std::uint32_t size : {0x100000U, 0x1000U, 0x100000U, 0x1000U})  // stack and heap
     pe.is_pe32_plus ? file.u64le(size) : file.u32le(size);
-  file.u32le(0).u32le(pe.directories).zeros(8U * pe.directories);
+  file.u32le(0).u32le(pe.directories);
+  const std::size_t directories_at = file.size();
+  file.zeros(8U * pe.directories);
   file.put(sections.bytes()).zeros(size_of_headers - file.size());
   file.put(raw.bytes()).put(pe.overlay);
   Bytes bytes = std::move(file).bytes();
+  for (std::size_t half = 0; half < 2 && pe.directories > 2; ++half) {
+    put_u32(bytes, directories_at + 8 + 4 * half, pe.import_directory[half]);
+    put_u32(bytes, directories_at + 16 + 4 * half, pe.resource_directory[half]);
+  }
   put_u32(bytes, checksum_at, image_checksum(bytes));
   return bytes;
 }

@@ -21,6 +21,9 @@ struct PeDescription {
   std::uint16_t machine = 0x8664;
   std::uint16_t subsystem = 1;  // native
   std::uint16_t characteristics = 0x0022;
+  std::uint16_t dll_characteristics = 0x4160;  // high-entropy addresses, dynamic base, NX, control flow guard
+  std::uint32_t import_directory[2] = {0, 0};   // address and size; resources likewise
+  std::uint32_t resource_directory[2] = {0, 0};
   std::uint32_t e_lfanew = 0x80;
   std::uint32_t directories = 16;
   std::uint32_t file_alignment = 0x200;

@@ -31,6 +31,8 @@ namespace usb {
 
 inline constexpr std::string_view kOwnerName = "owner";
 inline constexpr std::string_view kWaitingSuffix = ".waiting";
+// Beside the parcels in the inbox: <id>.delivered holds the SHA-256 of the receipt, in hex, of a response that has arrived.
+inline constexpr std::string_view kDeliveredSuffix = ".delivered";
 
 enum class ParcelKind : std::uint8_t { request, response };
 

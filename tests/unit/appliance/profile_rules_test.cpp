@@ -1,5 +1,7 @@
 #include "appliance/profile_rules.hpp"
 
+#include <algorithm>
+
 #include "tests/support/signing_fixture.hpp"
 #include "tests/unit/appliance/appliance_fixture.hpp"
 
@@ -50,6 +52,22 @@ TEST(ProfileRules, ACertificateMustStillLiveSoManyDays) {
   const tests::Vendor vendor;   // until 2035
   EXPECT_TRUE(rules.expect_certificates(vendor.identity(), tests::at("2034-11-30T00:00:00Z")));
   expect_error(rules.expect_certificates(vendor.identity(), tests::at("2034-12-03T00:00:00Z")), Errc::unavailable, "valid for 30 days more");
+}
+
+TEST(ProfileRules, AChainMustLeadToItsRootBySignaturesAndNotOnlyByNames) {
+  const ProfileRules rules;
+  const tests::Vendor vendor;
+  const crypto::PublicKey key = must(vendor.leaf().public_key());
+  const auto without_root = must(crypto::SigningIdentity::assemble({vendor.leaf()}, key));
+  expect_error(rules.expect_certificates(without_root, tests::kNow), Errc::unavailable, "certificate.chain-incomplete: the root is missing");
+  // A root of the same name that has another key.
+  const crypto::Certificate impostor = tests::issue({.subject = "C=DE,O=Coldseal Example,CN=Test Root", .is_ca = true, .code_signing = false},
+                                                    tests::key_pem(tests::Vendor::Kind::rsa3072), "C=DE,O=Coldseal Example,CN=Test Root",
+                                                    tests::key_pem(tests::Vendor::Kind::rsa3072));
+  ASSERT_TRUE(std::ranges::equal(impostor.subject_der(), vendor.root().subject_der()));
+  const auto forged = must(crypto::SigningIdentity::assemble({vendor.leaf(), impostor}, key));
+  expect_error(rules.expect_certificates(forged, tests::kNow), Errc::unavailable, "certificate.chain-incomplete");
+  EXPECT_TRUE(rules.expect_certificates(vendor.identity(), tests::kNow));
 }
 
 TEST(ProfileRules, ADaysSignaturesAreCounted) {

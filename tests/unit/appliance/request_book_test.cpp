@@ -29,7 +29,11 @@ const std::map<RequestState, std::vector<AuditEvent>>& ways() {
       {RequestState::in_approval, {received, inspected, approval_started}},
       {RequestState::signing, {received, inspected, approval_started, signing}},
       {RequestState::rejected, {received, inspected, rejected}},
+      {RequestState::withdrawn, {received, inspected, withdrawn}},
+      {RequestState::expired, {received, inspected, request_expired}},
       {RequestState::answered, {received, refused, delivered_to_outbox}},
+      {RequestState::delivered, {received, refused, delivered_to_outbox, delivered}},
+      {RequestState::removed, {received, refused, delivered_to_outbox, delivered, removed}},
   };
   return kWays;
 }
@@ -38,7 +42,8 @@ constexpr AuditEvent kAll[] = {
     AuditEvent::started,       AuditEvent::received,      AuditEvent::intake_refused,  AuditEvent::inspected,
     AuditEvent::refused,       AuditEvent::review_opened, AuditEvent::approval_started, AuditEvent::approved_by,
     AuditEvent::approval_failed, AuditEvent::rejected,    AuditEvent::signing,         AuditEvent::signed_,
-    AuditEvent::delivered_to_outbox, AuditEvent::expired, AuditEvent::returned_to_waiting, AuditEvent::recovered};
+    AuditEvent::delivered_to_outbox, AuditEvent::expired, AuditEvent::returned_to_waiting, AuditEvent::recovered,
+    AuditEvent::withdrawn,     AuditEvent::request_expired, AuditEvent::delivered,      AuditEvent::removed};
 
 RequestBook book_in(RequestState state) {
   RequestBook book;
@@ -52,10 +57,12 @@ TEST(RequestBook, EachStateAllowsTheseEventsAndNoOthers) {
   // What follows, and the state after it.
   const std::map<RequestState, std::map<AuditEvent, RequestState>> allowed{
       {RequestState::received,
-       {{inspected, RequestState::waiting}, {refused, RequestState::received}, {delivered_to_outbox, RequestState::answered}}},
+       {{inspected, RequestState::waiting}, {refused, RequestState::received}, {delivered_to_outbox, RequestState::answered},
+        {withdrawn, RequestState::withdrawn}}},
       {RequestState::waiting,
        {{review_opened, RequestState::waiting}, {approval_started, RequestState::in_approval},
-        {approval_failed, RequestState::waiting}, {rejected, RequestState::rejected}}},
+        {approval_failed, RequestState::waiting}, {rejected, RequestState::rejected}, {withdrawn, RequestState::withdrawn},
+        {request_expired, RequestState::expired}}},
       {RequestState::in_approval,
        {{approved_by, RequestState::in_approval}, {approval_failed, RequestState::in_approval},
         {signing, RequestState::signing}, {rejected, RequestState::rejected}, {expired, RequestState::waiting},
@@ -64,7 +71,11 @@ TEST(RequestBook, EachStateAllowsTheseEventsAndNoOthers) {
        {{signed_, RequestState::signing}, {delivered_to_outbox, RequestState::answered}, {expired, RequestState::waiting},
         {returned_to_waiting, RequestState::waiting}}},
       {RequestState::rejected, {{delivered_to_outbox, RequestState::answered}}},
-      {RequestState::answered, {}},
+      {RequestState::withdrawn, {{delivered_to_outbox, RequestState::answered}}},
+      {RequestState::expired, {{delivered_to_outbox, RequestState::answered}}},
+      {RequestState::answered, {{delivered, RequestState::delivered}}},
+      {RequestState::delivered, {{removed, RequestState::removed}}},
+      {RequestState::removed, {}},
   };
   for (const auto& [state, follows] : allowed) {
     for (const AuditEvent event : kAll) {
@@ -208,12 +219,11 @@ TEST(RequestBook, ReplayingAHistoryGivesWhatLivingThroughItGave) {
       }
       must(live.apply(next));
       log.push_back(next);
+      if (const RequestRecord* const reached = live.find(next.request); reached != nullptr) seen.insert(reached->state);
     }
     RequestBook replayed;
     for (const AuditLine& entry : log) must(replayed.apply(entry));
     EXPECT_EQ(picture(replayed, ids), picture(live, ids));
-    for (const std::string& id : ids)
-      if (live.find(id) != nullptr) seen.insert(live.find(id)->state);
   }
   EXPECT_EQ(seen.size(), ways().size());   // the histories were long enough to reach every state
 }

@@ -257,13 +257,15 @@ TEST_F(WorkflowWithoutTpm, AChangedSpoolConfigurationOrCertificateIsNotReviewedA
 }
 
 TEST_F(WorkflowWithoutTpm, AClockSetBackDoesNotMakeTheCertificateTooYoungOrYoungAgain) {
+  std::string text(kConfigurationText);
+  tests::write_text(layout.configuration(), text.insert(text.find("mode ="), "clock_days = 3650\n"));
   {
     const auto workflow = start();
     look_around(*workflow);
   }
   clock.time = tests::at("2024-01-01T00:00:00Z");   // before the certificate; the log knows better
   must(start()->review(request.id()));
-  clock.time = tests::at("2036-01-01T00:00:00Z");
+  clock.time = tests::at("2036-01-01T00:00:00Z");   // within the ten years above
   expect_error(start()->review(request.id()), base::Errc::refused, "valid");
   clock.time = tests::at("2026-12-01T00:00:00Z");   // nobody makes it valid again by setting the clock back
   expect_error(start()->review(request.id()), base::Errc::refused, "valid");

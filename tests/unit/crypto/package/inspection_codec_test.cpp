@@ -29,6 +29,14 @@ TEST(InspectionCodec, GivesBackWhatWasEncoded) {
   EXPECT_EQ(decoded->catalogs.at(0).hardware_ids.at(1), "root\\b");
   EXPECT_EQ(decoded->catalogs.at(0).members.at(0).os_attr, "2:10.0");
   EXPECT_TRUE(decoded->pe_files.at(0).is_signed);
+  Inspection inspection = sample_inspection();
+  inspection.pe_files[0] = {"a.sys", "x64", true, "CN=Somebody", {std::string(64, 'a'), ""}, "old.sys", 0x0001000200030004};
+  const auto again = decode_inspection(encode_inspection(inspection));
+  ASSERT_TRUE(again) << again.error().text();
+  EXPECT_EQ(again->pe_files.at(0).signer, "CN=Somebody");
+  EXPECT_EQ(again->pe_files.at(0).signer_keys, (std::vector<std::string>{std::string(64, 'a'), ""}));
+  EXPECT_EQ(again->pe_files.at(0).original_name, "old.sys");
+  EXPECT_EQ(again->pe_files.at(0).file_version, 0x0001000200030004U);
 }
 
 TEST(InspectionCodec, RefusesEveryShorteningAndAnythingAfterTheEnd) {
@@ -42,7 +50,7 @@ TEST(InspectionCodec, RefusesEveryShorteningAndAnythingAfterTheEnd) {
 TEST(InspectionCodec, RefusesCountsBeforeAllocatingForThem) {
   const auto refused = [](std::uint32_t facts, Errc code) {
     base::ByteWriter out;
-    out.u32le(0x32534E49).u32le(facts);
+    out.u32le(0x33534E49).u32le(facts);
     const auto decoded = decode_inspection(out.bytes());
     ASSERT_FALSE(decoded.has_value());
     EXPECT_EQ(decoded.error().code(), code) << decoded.error().text();
@@ -64,7 +72,7 @@ TEST(InspectionCodec, RefusesValuesThatMeanNothing) {
   inspection.findings[0].severity = static_cast<Severity>(3);
   EXPECT_FALSE(decode_inspection(encode_inspection(inspection)).has_value());
   base::Bytes bytes = encode_inspection(sample_inspection());
-  bytes.back() = 2;   // PeFile::is_signed
+  bytes[bytes.size() - 21] = 2;   // PeFile::is_signed: signer, keys, name and version are 20 bytes, all empty
   EXPECT_FALSE(decode_inspection(bytes).has_value());
   bytes = encode_inspection(sample_inspection());
   bytes[0] ^= 1;      // version

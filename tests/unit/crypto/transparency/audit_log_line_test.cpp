@@ -117,5 +117,17 @@ TEST(AuditEvent, HasANameThatLeadsBack) {
   EXPECT_FALSE(audit_event_from_name("unheard-of"));
 }
 
+TEST(AuditChain, OnlyALineThatSaysSoMayBeEarlierThanTheOneBefore) {
+  AuditChain chain;
+  ASSERT_TRUE(chain.append(at(1000), AuditEvent::started, "", {}));
+  EXPECT_FALSE(chain.append(at(500), AuditEvent::time_changed, "", {}));
+  EXPECT_FALSE(chain.append(at(500), AuditEvent::administration, "", {{kSetBackField, "x"}}));
+  const auto back = chain.append(at(500), AuditEvent::time_changed, "", {{kSetBackField, base::rfc3339(at(1000))}});
+  ASSERT_TRUE(back) << back.error().text();
+  EXPECT_EQ(chain.last_at(), at(500));
+  EXPECT_TRUE(chain.append(at(501), AuditEvent::started, "", {}));
+  EXPECT_FALSE(chain.append(at(500), AuditEvent::started, "", {}));
+}
+
 }  // namespace
 }  // namespace transparency
