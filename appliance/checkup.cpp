@@ -9,6 +9,7 @@
 
 #include "appliance/confinement.hpp"
 #include "appliance/key_store.hpp"
+#include "appliance/revocation.hpp"
 #include "crypto/base/limits.hpp"
 #include "tpm/condition.hpp"
 #include "tpm/officers.hpp"
@@ -141,6 +142,45 @@ void look_at_certificate(Checkup& checkup, const KeyClass& key_class, const Conf
                 days < days_wanted(configuration, key_class.name) ? renew : std::string());
 }
 
+// How young a list the key class's profiles want: the strictest; none when they want none.
+unsigned crl_days_wanted(const Configuration& configuration, const std::string& key_class) {
+  unsigned least = 0;
+  for (const Profile& profile : configuration.profiles)
+    if (profile.key_class == key_class && profile.rules.crl_days != 0 && (least == 0 || profile.rules.crl_days < least)) least = profile.rules.crl_days;
+  return least;
+}
+
+void look_at_revocation(Checkup& checkup, const KeyClass& key_class, const CheckupSubject& subject) {
+  const std::string name = "crl " + key_class.name;
+  const std::string carry_in = "carry in the authority's newest list: coldseal-admin crl import FILE";
+  const Result<crypto::SigningIdentity> identity = key_class.identity();
+  if (!identity || subject.administered == nullptr) return;   // said elsewhere
+  const unsigned wanted = crl_days_wanted(*subject.configuration, key_class.name);
+  const base::Time now = subject.clock->now();
+  if (const Result<void> good = expect_not_revoked(*subject.layout, *subject.administered, *identity, wanted, now); !good)
+    return checkup.add(name, ItemState::attention, good.error().text(), carry_in);
+  const crypto::Certificate* const issuer = issuer_in(identity->chain(), identity->leaf());
+  const ImportedList* const list = issuer == nullptr ? nullptr : subject.administered->list_of(crypto::sha256(issuer->public_key_der()).hex());
+  if (list == nullptr) return checkup.add(name, ItemState::well, "no list is here, and no profile wants one");
+  const auto days = std::chrono::floor<std::chrono::days>(now - list->this_update).count();
+  checkup.add(name, ItemState::well, fmt::format("the list about the certificate is {} days old (number {}){}", days, list->number,
+                                                 wanted == 0 ? std::string() : fmt::format("; profiles want at most {}", wanted)));
+}
+
+void look_at_submitters(Checkup& checkup, const Configuration& configuration, base::Time now) {
+  std::string ending;
+  std::size_t usable = 0;
+  for (const Submitter& submitter : configuration.submitters) {
+    if (submitter.expect_usable(now)) ++usable;
+    if (!submitter.revoked && submitter.expires && *submitter.expires < now + kRenewAhead) ending += (ending.empty() ? "" : ", ") + submitter.name;
+  }
+  const std::string enrol = "coldseal-admin submitter add NAME K.pub.pem";
+  const std::string found = fmt::format("{} enrolled, {} may send requests", configuration.submitters.size(), usable);
+  if (usable == 0) return checkup.add("submitters", ItemState::attention, found, enrol);
+  if (!ending.empty()) return checkup.add("submitters", ItemState::attention, fmt::format("{}; keys that end within {} days or have: {}", found, kRenewAhead.count(), ending), enrol);
+  checkup.add("submitters", ItemState::well, found);
+}
+
 void look_at_keys(Checkup& checkup, const CheckupSubject& subject) {
   const Result<std::vector<std::string>> names = key_classes(*subject.layout);
   if (!names) return checkup.add("keys", ItemState::attention, names.error().text(), "finish the ceremony: coldseal-admin ceremony run");
@@ -152,6 +192,7 @@ void look_at_keys(Checkup& checkup, const CheckupSubject& subject) {
     }
     if (subject.custody != nullptr && subject.custody->device()) look_at_key(checkup, *key_class, *subject.custody);
     look_at_certificate(checkup, *key_class, *subject.configuration, subject.clock->now());
+    look_at_revocation(checkup, *key_class, subject);
   }
 }
 
@@ -171,7 +212,8 @@ void look_at_clock(Checkup& checkup, const CheckupSubject& subject) {
   if (subject.custody == nullptr || !subject.custody->device()) return;
   const Result<tpm::Condition> condition = tpm::condition(**subject.custody->device());
   if (!condition) return;   // said above
-  const base::Time tpm_time{std::chrono::floor<std::chrono::seconds>(std::chrono::milliseconds(condition->clock_ms))};
+  const std::chrono::seconds known_ahead = subject.administered == nullptr ? std::chrono::seconds(0) : subject.administered->tpm_ahead();
+  const base::Time tpm_time = base::Time{std::chrono::floor<std::chrono::seconds>(std::chrono::milliseconds(condition->clock_ms))} - known_ahead;
   if (tpm_time > now + kClockSlack)
     checkup.add("tpm clock", ItemState::attention, fmt::format("{}, {} after the machine's: it cannot go back", base::rfc3339(tpm_time), duration_text(tpm_time - now)),
                 "set the machine's clock; the TPM's goes on from where it is");
@@ -264,10 +306,7 @@ void look_at_appliance(Checkup& checkup, const CheckupSubject& subject) {
   else
     look_at_tpm(checkup, *subject.configuration, *subject.custody);
   look_at_keys(checkup, subject);
-  if (subject.configuration->submitters.empty())
-    checkup.add("submitters", ItemState::attention, "nobody is enrolled", "coldseal-admin submitter add NAME K.pub.pem");
-  else
-    checkup.add("submitters", ItemState::well, fmt::format("{} enrolled", subject.configuration->submitters.size()));
+  look_at_submitters(checkup, *subject.configuration, subject.clock->now());
   look_at_log(checkup, subject);
   look_at_clock(checkup, subject);
   look_at_space(checkup, *subject.layout);

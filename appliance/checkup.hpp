@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "appliance/administered.hpp"
 #include "appliance/clock.hpp"
 #include "appliance/configuration.hpp"
 #include "appliance/custody.hpp"
@@ -50,6 +51,7 @@ struct CheckupSubject {
   const Configuration* configuration = nullptr;
   Custody* custody = nullptr;        // null while officers approve: their sessions come first
   const LogFacts* log = nullptr;
+  const Administered* administered = nullptr;   // what the log says of submitters, revocation lists and the clock
   const Clock* clock = nullptr;
 };
 void look_at_appliance(Checkup& checkup, const CheckupSubject& subject);

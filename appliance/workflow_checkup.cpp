@@ -9,7 +9,7 @@ namespace appliance {
 Checkup Workflow::checkup() {
   Checkup checkup{"coldseald", {}};
   std::string counts;
-  for (const RequestState state : {RequestState::received, RequestState::waiting, RequestState::in_approval, RequestState::signing, RequestState::rejected})
+  for (const RequestState state : {RequestState::received, RequestState::waiting, RequestState::in_approval, RequestState::signing, RequestState::rejected, RequestState::withdrawn, RequestState::expired})
     if (const std::size_t count = book_.in_state(state).size(); count != 0)
       counts += fmt::format("{}{} {}", counts.empty() ? "" : ", ", count, request_state_name(state));
   checkup.add("requests", ItemState::well, counts.empty() ? "none open" : counts);
@@ -22,7 +22,10 @@ Checkup Workflow::checkup() {
                               .configuration = &settings_.configuration,
                               .custody = sitting_ == nullptr ? &custody_ : nullptr,
                               .log = &log,
+                              .administered = &administered_,
                               .clock = settings_.clock});
+  if (const base::Result<void> sane = clock_->expect_sane(); !sane)
+    checkup.add("time", ItemState::attention, sane.error().text(), "set the machine's clock, or let administrators say that it is right: coldseal-admin clock");
   checked_opening_ = 0;   // looked at in passing: the next step holds the log against its anchor again
   return checkup;
 }

@@ -71,13 +71,14 @@ Result<Checkup> ask_coldseald(const Layout& layout) {
   return Checkup::from_json(text);
 }
 
-Checkup look_here(const Layout& layout, const Configuration& configuration, Custody& custody, const Clock& clock) {
+Checkup look_here(const Layout& layout, Configuration& configuration, Custody& custody, const Clock& clock) {
   Checkup checkup{"coldseal-admin", {}};
   checkup.add("coldseald", ItemState::note, "does not run", "when nobody administers: systemctl start coldseald");
   std::optional<AnchoredLog::Opened> opened;
   LogFacts log;
+  Administered administered;
   if (is_there(layout.audit_log())) {   // nothing is begun here
-    if (auto read = AnchoredLog::open(layout.audit_log(), clock)) {
+    if (auto read = AnchoredLog::open(layout.audit_log(), clock, [&](const transparency::AuditLine& line) { return administered.apply(line); })) {
       opened.emplace(std::move(*read));
       log.last = opened->log.lines() == 0 ? base::Time{} : opened->log.now();
       log.lines = opened->log.lines();
@@ -89,14 +90,20 @@ Checkup look_here(const Layout& layout, const Configuration& configuration, Cust
       checkup.add("audit log", ItemState::attention, read.error().text(), "do not sign; docs/operations.md, \"The audit log does not fit\"");
     }
   }
-  look_at_appliance(checkup, {&layout, &configuration, &custody, opened ? &log : nullptr, &clock});
+  configuration.heed(administered);
+  look_at_appliance(checkup, {.layout = &layout,
+                              .configuration = &configuration,
+                              .custody = &custody,
+                              .log = opened ? &log : nullptr,
+                              .administered = opened ? &administered : nullptr,
+                              .clock = &clock});
   return checkup;
 }
 
 }  // namespace
 
 Result<void> show_condition(const Layout& layout, const ConditionWords& words, Terminal& terminal, const Clock& clock) {
-  const Configuration configuration = TRY(Configuration::load(layout));
+  Configuration configuration = TRY(Configuration::load(layout));
   Checkup checkup;
   Result<void> facts;
   Result<TpmLock> lock = TpmLock::take(layout);

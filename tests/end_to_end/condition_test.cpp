@@ -121,6 +121,26 @@ TEST_F(Condition, ColdsealdSaysThatItsTpmHasGoneAndThatItIsBack) {
   EXPECT_EQ(admin({"doctor"}).status, 0);
 }
 
+TEST_F(Condition, ARevocationListThatAProfileWantsIsMissedAndItsAgeIsShown) {
+  EXPECT_EQ(item("crl release")["state"], "well");   // nobody wants one
+  const fs::path configuration = rig.root() / "etc/coldseal/coldseal.toml";
+  write_text(configuration, read_text(configuration) + "crl_days = 7\n");
+  rig.administer({"configuration", "approve"}, {ApplianceRig::administrators()[0], ApplianceRig::administrators()[1]});
+  EXPECT_EQ(item("crl release")["state"], "attention");
+  EXPECT_NE(item("crl release")["found"].get<std::string>().find("crl.missing"), std::string::npos);
+  const fs::path ca = folder / "ca";
+  write_text(ca / "ca.cnf", "[ca]\ndefault_ca=d\n[d]\ndatabase=" + (ca / "index.txt").string() + "\ncrlnumber=" + (ca / "crlnumber").string() +
+                                "\ndefault_md=sha256\ncrl_extensions=x\n[x]\nauthorityKeyIdentifier=keyid\n");
+  write_text(ca / "index.txt", "");
+  write_text(ca / "crlnumber", "1000\n");
+  run_well({"openssl", "ca", "-config", ca / "ca.cnf", "-gencrl", "-keyfile", ca / "root.key", "-cert", rig.ca_root(), "-crldays", "30", "-out", ca / "list.pem"});
+  ASSERT_EQ(admin({"crl", "import", ca / "list.pem"}).status, 0);
+  EXPECT_EQ(item("crl release")["state"], "well") << item("crl release");
+  EXPECT_NE(item("crl release")["found"].get<std::string>().find("0 days old (number 1000); profiles want at most 7"), std::string::npos) << item("crl release");
+  rig.start_daemon();
+  EXPECT_EQ(item("crl release")["state"], "well") << item("crl release");
+}
+
 TEST_F(Condition, IsToldToTheAppliancesOwnUserAndRootOnly) {
   if (geteuid() != 0) GTEST_SKIP() << "only root can start programs as other users";
   rig.start_daemon();

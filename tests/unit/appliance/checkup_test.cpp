@@ -40,7 +40,7 @@ class CheckupWithoutTpm : public SmallAppliance {
   void look(const LogFacts* log) {
     const Configuration present = configuration();
     checkup = Checkup{"test", {}};
-    look_at_appliance(checkup, {&layout, &present, nullptr, log, &clock});
+    look_at_appliance(checkup, {.layout = &layout, .configuration = &present, .log = log, .clock = &clock});
   }
   Checkup checkup;
 };
