@@ -24,7 +24,7 @@ class MaliciousInspector : public testing::Test {
     rig_.provision();
     fs::create_directories(programs_);
     fs::copy_file(program("coldseald"), programs_ / "coldseald");
-    faults_.let_the_clock_run(60);   // so that its patience is two seconds
+    faults_.let_the_clock_run(30);   // so that its patience is four seconds
     set_inspector("exit 3");
     daemon_ = std::make_unique<Background>(faults_.before({programs_ / "coldseald", "--root", rig_.root()}), folder_ / "coldseald.log");
     daemon_->wait_for("coldseald is ready");
