@@ -33,6 +33,7 @@ class Layout {
 
   std::filesystem::path runtime() const { return root_ / "run/coldseal"; }
   std::filesystem::path console_socket() const { return runtime() / "console.sock"; }
+  std::filesystem::path status_socket() const { return runtime() / "status.sock"; }
   // Held by whichever program uses the TPM.
   std::filesystem::path tpm_lock() const { return runtime() / "tpm.lock"; }
 

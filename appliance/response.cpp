@@ -6,6 +6,7 @@
 #include "crypto/transparency/dsse.hpp"
 #include "usb/files/parcel.hpp"
 #include "usb/files/safe_write.hpp"
+#include "usb/files/shared_folder.hpp"
 #include "usb/wire/request.hpp"
 
 namespace appliance {
@@ -23,7 +24,7 @@ Result<void> mark_waiting(const Layout& layout, const std::string& id, const std
   const std::filesystem::path mark = waiting_mark(layout, id);
   if (is_there(mark)) return {};
   TRY(usb::write_file(mark, base::as_bytes(keyid)));
-  return {};
+  return usb::give_rights_of_shared_folder(layout.outbox(), mark);   // for the courier
 }
 
 Result<std::filesystem::path> begin_response(const Layout& layout, const std::string& id) {
@@ -45,6 +46,7 @@ Result<crypto::Digest> write_receipt(const Layout& layout, Custody& custody, con
 }
 
 Result<void> publish_response(const Layout& layout, const std::string& id) {
+  TRY(usb::give_rights_of_shared_folder(layout.outbox(), part_of(layout, id)));
   TRY(usb::rename_durably(part_of(layout, id), layout.outbox() / id, usb::IfThere::replace));
   std::error_code ignored;   // beside a response it says nothing any more
   std::filesystem::remove(waiting_mark(layout, id), ignored);

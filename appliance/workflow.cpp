@@ -49,7 +49,8 @@ Result<void> Workflow::inspect_one(const RequestRecord& record_before) {
   const base::Bytes answer = TRY(run_inspector({.program = settings_.inspector,
                                                 .files = spooled.folder / wire::kFilesFolder,
                                                 .os_targets = spooled.request.os_targets,
-                                                .today = log_.now()}));
+                                                .today = log_.now(),
+                                                .user = settings_.inspector_user}));
   package::Inspection inspection = TRY(base::within("the inspector's answer", package::decode_inspection(answer)));
   const std::string digest = TRY(save_inspection(settings_.layout, answer));   // before a line of the log names it
   if (inspection.has_errors())

@@ -10,8 +10,10 @@
 #include <vector>
 
 #include "appliance/anchored_log.hpp"
+#include "appliance/checkup.hpp"
 #include "appliance/clock.hpp"
 #include "appliance/configuration.hpp"
+#include "appliance/confinement.hpp"
 #include "appliance/console_protocol.hpp"
 #include "appliance/custody.hpp"
 #include "appliance/layout.hpp"
@@ -32,6 +34,7 @@ class Workflow {
     Layout layout;
     Configuration configuration;
     std::filesystem::path inspector;   // the program
+    std::optional<UserIds> inspector_user = std::nullopt;
     const Clock* clock = nullptr;
     Journal journal;
   };
@@ -49,6 +52,8 @@ class Workflow {
   // For the console.
   WaitingList waiting() const;
   base::Result<Document> review(const std::string& id);
+  // How everything is, with what to do; during a sitting the TPM is left alone.
+  Checkup checkup();
   // The TPM, opened anew, and what is to be done about it: where officers begin when it said no.
   base::Result<Document> look_at_tpm();
   base::Result<Approval> begin_approval(const std::string& id);

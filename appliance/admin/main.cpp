@@ -7,9 +7,11 @@
 #include "appliance/admin/acts.hpp"
 #include "appliance/admin/ceremony.hpp"
 #include "appliance/admin/certificates.hpp"
+#include "appliance/admin/condition.hpp"
 #include "appliance/admin/log_export.hpp"
 #include "appliance/clock.hpp"
 #include "appliance/configuration.hpp"
+#include "appliance/confinement.hpp"
 #include "appliance/custody.hpp"
 #include "appliance/key_store.hpp"
 #include "appliance/layout.hpp"
@@ -35,6 +37,7 @@ struct Words {   // of all subcommands
   std::string mode = "development";
   std::size_t version = 0;
   unsigned quorum = 0;
+  bool as_json = false;
   keys::SubjectName subject;
 };
 
@@ -55,7 +58,7 @@ class Program {
       std::fputs("coldseal-admin: what is to be done? coldseal-admin --help lists the subcommands\n", stderr);
       return 2;
     }
-    const Result<void> done = action_();
+    const Result<void> done = as_owner_and_confined();
     if (done) return 0;
     std::fputs(("coldseal-admin: " + base::printable(done.error().text()) + "\n").c_str(), stderr);
     const bool usage = done.error().code() == base::Errc::usage || done.error().code() == base::Errc::malformed ||
@@ -64,6 +67,11 @@ class Program {
   }
 
  private:
+  Result<void> as_owner_and_confined() {
+    TRY(appliance::become_owner_of(appliance::Layout(words_.root).state()));
+    TRY(appliance::confine_console());
+    return action_();
+  }
   // What a subcommand does once everything was parsed.
   void on(base::Command& command, std::function<Result<void>()> action) {
     command.when_chosen([this, action = std::move(action)] { action_ = action; });
@@ -179,8 +187,19 @@ class Program {
     on_desk(exported, [this](const AdminDesk& desk) { return appliance::export_log(desk, words_.file); });
     base::Command wipe = app_.sub("wipe", "destroy every key of this appliance");
     on_desk(wipe, [](const AdminDesk& desk) { return appliance::wipe(desk); });
-    base::Command status = app_.sub("status", "TPM, firmware, people, keys and certificates");
-    on_desk(status, [](const AdminDesk& desk) { return appliance::show_status(desk.layout, desk.custody, desk.terminal); });
+    add_condition();
+  }
+
+  // These two work while coldseald runs: it answers for itself.
+  void add_condition() {
+    for (const bool doctor : {false, true}) {
+      base::Command command = app_.sub(doctor ? "doctor" : "status",
+                                       doctor ? "what needs somebody, and what to do; status 1 when anything does" : "TPM, firmware, people, keys, certificates, clock, log, space");
+      command.flag("--json", words_.as_json, "as JSON, every item with its state");
+      on(command, [this, doctor] {
+        return appliance::show_condition(appliance::Layout(words_.root), {words_.as_json, doctor}, terminal_, clock_);
+      });
+    }
   }
 
   void add_certificates() {

@@ -2,6 +2,7 @@
 #include <cstdio>
 #include <string>
 
+#include "appliance/confinement.hpp"
 #include "appliance/console/session.hpp"
 #include "appliance/layout.hpp"
 #include "appliance/process_setup.hpp"
@@ -17,6 +18,10 @@ int main(int argc, char** argv) {
   app.option("--root", root, "folder that stands for / : coldseald's socket is run/coldseal/console.sock below it")
       .existing_folder();
   if (const std::optional<int> status = app.parse(argc, argv)) return *status;
+  if (const base::Result<void> confined = appliance::confine_console(); !confined) {
+    std::fputs(("coldseal-console: " + base::printable(confined.error().text()) + "\n").c_str(), stderr);
+    return 1;
+  }
   appliance::Terminal terminal;
   base::Result<appliance::ConsoleSession> session =
       appliance::ConsoleSession::connect(appliance::Layout(root).console_socket().string(), terminal);

@@ -15,9 +15,11 @@
 #include <thread>
 #include <vector>
 
+#include "appliance/confinement.hpp"
 #include "appliance/courier/boxes.hpp"
 #include "appliance/courier/serial_watch.hpp"
 #include "appliance/courier/stick_watch.hpp"
+#include "appliance/process_setup.hpp"
 #include "crypto/base/command_line.hpp"
 #include "crypto/base/limits.hpp"
 #include "crypto/base/text.hpp"
@@ -105,8 +107,11 @@ int main(int argc, char** argv) {
     return 2;
   }
 
-  umask(077);
-  std::signal(SIGPIPE, SIG_IGN);
+  appliance::harden_process();
+  if (const base::Result<void> confined = appliance::confine_courier(); !confined) {
+    std::fputs(("coldseal-courier: " + confined.error().text() + "\n").c_str(), stderr);
+    return 1;
+  }
   const sigset_t signals = ending_signals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);   // before the first thread, so that all inherit it
 

@@ -3,8 +3,6 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <array>
 #include <boost/asio/buffer.hpp>
@@ -12,6 +10,7 @@
 #include <cerrno>
 
 #include "appliance/console_protocol.hpp"
+#include "appliance/daemon/local_socket.hpp"
 #include "crypto/base/limits.hpp"
 #include "crypto/base/secret_bytes.hpp"
 
@@ -26,12 +25,6 @@ using base::Result;
 namespace {
 
 constexpr int kPatienceMs = 3000;   // for a console that does not read
-
-bool may_connect(int socket) {
-  ucred peer{};
-  socklen_t size = sizeof peer;
-  return getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && (peer.uid == geteuid() || peer.uid == 0);
-}
 
 // All of it, or false: a console that stops reading must not stop the appliance.
 bool send_all(int socket, base::ByteView bytes) {
@@ -132,18 +125,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
 }  // namespace
 
 Result<std::unique_ptr<ConsoleServer>> ConsoleServer::listen(asio::io_context& io, const Layout& layout,
-                                                             Workflow& workflow) {
-  const std::string path = layout.console_socket().string();
-  std::unique_ptr<ConsoleServer> server(new ConsoleServer(io, workflow));
-  (void)unlink(path.c_str());   // the audit log's lock says that no other coldseald serves it
-  boost::system::error_code error;
-  if (path.size() >= 108)
-    return fail(Errc::usage, fmt::format("{}: a socket's path has at most 107 characters; use a shorter --root", path));
-  server->acceptor_.open(stream_protocol(), error);
-  if (!error) server->acceptor_.bind(stream_protocol::endpoint(path), error);
-  if (!error && chmod(path.c_str(), 0600) != 0) error.assign(errno, boost::system::system_category());
-  if (!error) server->acceptor_.listen(asio::socket_base::max_listen_connections, error);
-  if (error) return fail(Errc::io, fmt::format("{}: {}", path, error.message()));
+                                                             Workflow& workflow,
+                                                             const std::optional<UserIds>& console_user) {
+  std::unique_ptr<ConsoleServer> server(new ConsoleServer(io, workflow, console_user));
+  TRY(listen_locally(server->acceptor_, layout.console_socket(), console_user));
   server->accept_next();
   return server;
 }
@@ -151,7 +136,7 @@ Result<std::unique_ptr<ConsoleServer>> ConsoleServer::listen(asio::io_context& i
 void ConsoleServer::accept_next() {
   acceptor_.async_accept([this](auto error, stream_protocol::socket socket) {
     if (error == asio::error::operation_aborted) return;
-    if (!error && may_connect(socket.native_handle()))
+    if (!error && is_admitted(socket.native_handle(), console_user_))
       std::make_shared<Connection>(std::move(socket), *workflow_)->read_next();
     accept_next();
   });

@@ -12,8 +12,10 @@
 
 #include "appliance/clock.hpp"
 #include "appliance/configuration.hpp"
+#include "appliance/confinement.hpp"
 #include "appliance/custody.hpp"
 #include "appliance/daemon/console_server.hpp"
+#include "appliance/daemon/status_server.hpp"
 #include "appliance/layout.hpp"
 #include "appliance/process_setup.hpp"
 #include "appliance/workflow.hpp"
@@ -23,19 +25,37 @@ namespace {
 
 constexpr std::chrono::milliseconds kLookAround{200};
 
-base::Result<void> serve(const appliance::Layout& layout) {
+struct Users {   // names, empty for "the same as coldseald"
+  std::string inspector;
+  std::string console;
+};
+
+base::Result<std::optional<appliance::UserIds>> ids_of(const std::string& name) {
+  if (name.empty()) return std::optional<appliance::UserIds>();
+  return std::optional<appliance::UserIds>(TRY(appliance::user_ids(name)));
+}
+
+base::Result<void> serve(const appliance::Layout& layout, const Users& users) {
+  const std::string inspector = appliance::program_folder() + "/coldseal-inspector";
+  const std::optional<appliance::UserIds> inspector_user = TRY(ids_of(users.inspector));
+  const std::optional<appliance::UserIds> console_user = TRY(ids_of(users.console));
+  TRY(appliance::confine_daemon(inspector, inspector_user));
+  appliance::journal_line("confined by " + appliance::confinement_in_words() +
+                          (inspector_user ? "; the inspector runs as " + users.inspector : "; the inspector has no user of its own"));
   appliance::Configuration configuration = TRY(appliance::Configuration::load(layout));
   const appliance::TpmLock lock = TRY(appliance::TpmLock::take(layout));
   const appliance::SystemClock clock;
   const std::unique_ptr<appliance::Workflow> workflow =
       TRY(appliance::Workflow::start({.layout = layout,
                                       .configuration = std::move(configuration),
-                                      .inspector = appliance::program_folder() + "/coldseal-inspector",
+                                      .inspector = inspector,
+                                      .inspector_user = inspector_user,
                                       .clock = &clock,
                                       .journal = appliance::journal_line}));
   boost::asio::io_context io;
   const std::unique_ptr<appliance::ConsoleServer> console =
-      TRY(appliance::ConsoleServer::listen(io, layout, *workflow));
+      TRY(appliance::ConsoleServer::listen(io, layout, *workflow, console_user));
+  const std::unique_ptr<appliance::StatusServer> status = TRY(appliance::StatusServer::listen(io, layout, *workflow));
   boost::asio::signal_set signals(io, SIGINT, SIGTERM);
   signals.async_wait([&](auto error, int) {
     if (error) return;
@@ -64,12 +84,16 @@ base::Result<void> serve(const appliance::Layout& layout) {
 
 int main(int argc, char** argv) {
   appliance::harden_process();
+  appliance::raise_open_files();   // the inspector is given every file of a request
   base::CommandLine app("The Coldseal signing daemon: inbox to officers to TPM to outbox.", "coldseald",
                         COLDSEAL_VERSION);
   std::string root = "/";
   app.option("--root", root, "folder that stands for / : etc/coldseal, var/lib/coldseal and run/coldseal lie below it").existing_folder();
+  Users users;
+  app.option("--inspector-user", users.inspector, "user that the inspector runs as; coldseald must be able to become it (default: its own)").type_name("NAME");
+  app.option("--console-user", users.console, "user that coldseal-console runs as, let in beside its own and root").type_name("NAME");
   if (const std::optional<int> status = app.parse(argc, argv)) return *status;
-  const base::Result<void> served = serve(appliance::Layout(root));
+  const base::Result<void> served = serve(appliance::Layout(root), users);
   if (served) return 0;
   appliance::journal_line("coldseald cannot run: " + served.error().text());
   const bool is_input = served.error().code() == base::Errc::usage || served.error().code() == base::Errc::malformed ||

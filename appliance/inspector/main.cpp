@@ -1,20 +1,25 @@
-// coldseal-inspector FILES OS-LIST TODAY: reads an untrusted package and writes what it learned to standard output,
-// as encode_inspection() puts it. Started by coldseald only, one per request; it is given no keys and nothing
-// but one pipe, and its limits let it write no file. A crash here costs that request, nothing more.
-#include <fmt/format.h>
+// coldseal-inspector OS-LIST TODAY: reads an untrusted package and writes what it learned to standard output, as
+// encode_inspection() puts it. Started by coldseald only, one per request, with the package's files already open and listed on
+// standard input ("number NUL path NUL"). Before it looks at the first byte of them it gives up opening anything, so that a
+// crash or a takeover here costs that request, nothing more.
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include <array>
+#include <charconv>
 #include <cstdio>
+#include <cstdlib>
 #include <deque>
+#include <exception>
+#include <new>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "appliance/inspector_process.hpp"
 #include "crypto/base/text.hpp"
 #include "crypto/package/inspection.hpp"
 #include "usb/files/file_source.hpp"
-#include "usb/files/tree_walk.hpp"
 
 namespace {
 
@@ -28,15 +33,44 @@ std::vector<std::string> split(std::string_view list) {
   return parts;
 }
 
-base::Result<base::Bytes> inspect_folder(const std::string& folder, std::string_view os_list, std::string_view today) {
+struct GivenFile {
+  int number = -1;
+  std::string path;
+};
+
+// What coldseald wrote, up to its end.
+base::Result<std::vector<GivenFile>> given_files() {
+  std::string text;
+  std::array<char, 65536> piece{};
+  for (ssize_t count = 0; (count = read(STDIN_FILENO, piece.data(), piece.size())) > 0;) text.append(piece.data(), static_cast<std::size_t>(count));
+  std::vector<GivenFile> files;
+  std::string_view left = text;
+  while (!left.empty()) {
+    const std::size_t number_end = left.find('\0');
+    const std::size_t path_end = number_end == std::string_view::npos ? number_end : left.find('\0', number_end + 1);
+    GivenFile file;
+    if (path_end == std::string_view::npos || files.size() == base::limits::kPackageFiles)
+      return base::fail(base::Errc::malformed, "the list of files on standard input is not one of coldseald's");
+    const std::string_view number = left.substr(0, number_end);
+    if (std::from_chars(number.begin(), number.end(), file.number).ptr != number.end() || file.number <= STDERR_FILENO)
+      return base::fail(base::Errc::malformed, "the list of files on standard input names no open file");
+    file.path = left.substr(number_end + 1, path_end - number_end - 1);
+    files.push_back(std::move(file));
+    left.remove_prefix(path_end + 1);
+  }
+  return files;
+}
+
+base::Result<base::Bytes> inspect_given(std::string_view os_list, std::string_view today) {
   const base::Time date = TRY(base::time_from_rfc3339(today));
-  const std::vector<usb::FoundFile> found = TRY(usb::files_below(folder));
+  const std::vector<GivenFile> given = TRY(given_files());
   std::deque<usb::FileSource> sources;   // a deque: the package holds pointers to its elements
   std::vector<package::PackageFile> files;
-  for (const usb::FoundFile& file : found) {
-    sources.push_back(TRY(usb::FileSource::open(folder + "/" + file.path)));
+  for (const GivenFile& file : given) {
+    sources.push_back(TRY(usb::FileSource::adopt(file.number, file.path)));
     files.push_back({file.path, &sources.back()});
   }
+  TRY(appliance::confine_inspector());
   return package::encode_inspection(package::inspect(files, split(os_list), date));
 }
 
@@ -51,16 +85,18 @@ bool write_all(base::ByteView bytes) {
 
 }  // namespace
 
+// _exit: what would run at an ordinary end needs more of the system than is left.
 int main(int argc, char** argv) {
   (void)prctl(PR_SET_DUMPABLE, 0);
-  if (argc != 4) {
-    fmt::print(stderr, "usage: coldseal-inspector FILES OS-LIST TODAY   (started by coldseald)\n");
+  if (argc != 3) {
+    std::fputs("usage: coldseal-inspector OS-LIST TODAY   (started by coldseald)\n", stderr);
     return 2;
   }
-  const base::Result<base::Bytes> answer = inspect_folder(argv[1], argv[2], argv[3]);
-  if (!answer) {
-    fmt::print(stderr, "coldseal-inspector: {}\n", base::printable(answer.error().text()));
-    return 1;
-  }
-  return write_all(*answer) ? 0 : 1;
+  std::set_new_handler([] { _exit(appliance::kInspectorOutOfMemory); });
+  std::set_terminate([] { std::abort(); });
+  const base::Result<base::Bytes> answer = inspect_given(argv[1], argv[2]);
+  if (answer) _exit(write_all(*answer) ? 0 : 1);
+  const std::string complaint = "coldseal-inspector: " + base::printable(answer.error().text()) + "\n";
+  (void)!write(STDERR_FILENO, complaint.data(), complaint.size());
+  _exit(1);
 }

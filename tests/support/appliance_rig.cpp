@@ -161,9 +161,16 @@ void ApplianceRig::certify_key() const {
   run_well({program("coldseal-admin"), "--root", root(), "certificate", "--key-class", "release", ca / "chain.pem"});
 }
 
+Command ApplianceRig::command(Command before, const std::string& name, const Command& after) const {
+  before.push_back(run_as_.programs.empty() ? program(name) : (run_as_.programs / name).string());
+  before.insert(before.end(), {"--root", root()});
+  before.insert(before.end(), after.begin(), after.end());
+  return before;
+}
+
 void ApplianceRig::start_daemon() {
-  const Command command{program("coldseald"), "--root", root()};
-  daemon_ = std::make_unique<Background>(faults_ == nullptr ? command : faults_->before(command), folder_ / "coldseald.log");
+  const Command started = command(run_as_.daemon, "coldseald", run_as_.daemon_options);
+  daemon_ = std::make_unique<Background>(faults_ == nullptr ? started : faults_->before(started), folder_ / "coldseald.log");
   wait_until("coldseald listens", [this] {
     if (!daemon_->is_running()) throw std::runtime_error("coldseald ended:\n" + daemon_->log());
     return std::filesystem::exists(root() / "run/coldseal/console.sock");
@@ -175,11 +182,7 @@ void ApplianceRig::stop_daemon() {
   std::filesystem::remove(root() / "run/coldseal/console.sock");
 }
 
-Command ApplianceRig::courier(const Command& arguments) const {
-  Command command{program("coldseal-courier"), "--root", root()};
-  command.insert(command.end(), arguments.begin(), arguments.end());
-  return command;
-}
+Command ApplianceRig::courier(const Command& arguments) const { return command(run_as_.courier, "coldseal-courier", arguments); }
 
 Background ApplianceRig::start_courier(const Command& arguments) const { return Background(courier(arguments), folder_ / "courier.log"); }
 
@@ -208,7 +211,7 @@ void ApplianceRig::wait_for_journal(const std::string& id, const std::string& wh
 }
 
 std::unique_ptr<AtTerminal> ApplianceRig::open_request(const std::string& id) const {
-  auto console = std::make_unique<AtTerminal>(Command{program("coldseal-console"), "--root", root()}, show_screens_);
+  auto console = std::make_unique<AtTerminal>(command(run_as_.console, "coldseal-console", {}), show_screens_);
   const std::string list = console->expect("number to read a request");
   const std::size_t at = list.find(id.substr(0, 8));
   if (at == std::string::npos) throw std::runtime_error("the console does not list " + id + ":\n" + list);
@@ -293,7 +296,8 @@ void ApplianceRig::wait_for_response(const std::string& id) const {
 
 std::string ApplianceRig::status() const {
   const std::string shown = run_well({program("coldseal-admin"), "--root", root(), "status"});
-  return std::regex_replace(shown, std::regex(", [0-9]+ days left"), "");
+  const std::string facts = shown.substr(0, shown.find("check-up by"));
+  return std::regex_replace(facts, std::regex(", [0-9]+ days left"), "");
 }
 
 std::vector<std::string> ApplianceRig::audit_events(const std::string& id) const {

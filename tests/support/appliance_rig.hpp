@@ -46,6 +46,12 @@ class ApplianceRig {
   // An act of administrators: coldseal-admin with these words, approved by these people. `then` types what else is asked.
   void administer(const Command& words, const std::vector<TestOfficer>& who, const std::function<void(AtTerminal&)>& then = {}) const;
   static void approve_as(AtTerminal& terminal, const std::string& prompt, const std::vector<TestOfficer>& who);
+  // Before start_daemon(): words before the program's, such as setpriv's, and options after it; and the folder of the programs.
+  struct RunAs {
+    Command daemon, daemon_options, courier, console;
+    std::filesystem::path programs;   // empty: where they were built
+  };
+  void run_as(RunAs how) { run_as_ = std::move(how); }
   void start_daemon();
   void stop_daemon();
   // From the next start on coldseald runs under that fault layer, which must outlive it.
@@ -74,7 +80,7 @@ class ApplianceRig {
   std::filesystem::path submitter_key() const { return folder_ / "host/build-1.pem"; }
   std::filesystem::path trust() const { return folder_ / "host/trust"; }          // root.pem, receipt-key.pem
   std::filesystem::path ca_root() const { return trust() / "root.pem"; }
-  // What coldseal-admin status says, but for the days that certificates are valid, which become fewer by themselves.
+  // What coldseal-admin status says of TPM, people and keys, but for the days that certificates are valid, which become fewer by themselves.
   std::string status() const;
   std::vector<std::string> audit_events(const std::string& id = {}) const;         // names, in order
   Swtpm& tpm() { return *tpm_; }
@@ -83,11 +89,13 @@ class ApplianceRig {
 
  private:
   void certify_key() const;
+  Command command(Command before, const std::string& name, const Command& after) const;
   int answer_ceremony(std::string& screen) const;
   std::filesystem::path folder_;
   Step step_;
   bool show_screens_;
   bool is_tapped_ = false;
+  RunAs run_as_;
   const Faults* faults_ = nullptr;
   std::unique_ptr<Swtpm> tpm_;
   std::unique_ptr<TpmProxy> proxy_;

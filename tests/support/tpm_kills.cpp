@@ -46,7 +46,8 @@ std::string SigningKills::strike(int at, Deed deed) {
     // Nothing is in the outbox but whole answers.
     for (const auto& entry : fs::directory_iterator(rig_.state() / "outbox")) {
       const bool whole = fs::exists(entry.path() / "receipt.dsse.json");
-      if (entry.path().extension() != ".part" && !whole) return where + "a partial response: " + entry.path().string();
+      const bool answer = entry.path().extension() != ".part" && entry.path().extension() != ".waiting";
+      if (answer && !whole) return where + "a partial response: " + entry.path().string();
     }
     if (!was_signed && fs::exists(rig_.outbox(id))) return where + "the console heard of no signature and there is an answer";
     if (!rig_.tpm().is_running()) rig_.tpm().start();

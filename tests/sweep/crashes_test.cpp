@@ -12,11 +12,11 @@
 namespace tests {
 namespace {
 
-constexpr int kShares = 8;
+constexpr int kCrashShares = 8;
 
 void each_of_share(int points, int share, const std::function<std::string(int)>& strike) {
   int tried = 0;
-  for (int at = 1 + share; at <= points; at += kShares, ++tried) EXPECT_EQ(strike(at), "");
+  for (int at = 1 + share; at <= points; at += kCrashShares, ++tried) EXPECT_EQ(strike(at), "");
   std::cout << tried << " of " << points << " points" << std::endl;
   EXPECT_GT(tried, 0);
 }
@@ -40,7 +40,7 @@ TEST_P(DaemonCrashSweep, NorWhenItDiesAgainAtEveryPointOfTheRestart) {
   DaemonCrashes crashes;
   // Every so many points: what a start has to put right depends on where it stopped, not on every call before.
   int restarts = 0;
-  for (int at = 1 + GetParam() * 3; at <= crashes.points(); at += kShares * 3) EXPECT_EQ(crashes.strike_and_strike_restarts(at, restarts), "");
+  for (int at = 1 + GetParam() * 3; at <= crashes.points(); at += kCrashShares * 3) EXPECT_EQ(crashes.strike_and_strike_restarts(at, restarts), "");
   std::cout << restarts << " restarts were killed" << std::endl;
   EXPECT_GT(restarts, 0);
   EXPECT_EQ(crashes.examine_log(), "");
@@ -63,7 +63,7 @@ TEST_P(DaemonCrashSweep, ADiskThatIsFullFromAnyPointOnIsSaidAndTheRequestGoesOn)
   each_of_share(crashes.points_of(kRoomKinds), GetParam(), [&](int at) { return crashes.fail(at, true, kRoomKinds, ENOSPC); });
   EXPECT_EQ(crashes.examine_log(), "");
 }
-INSTANTIATE_TEST_SUITE_P(Shares, DaemonCrashSweep, testing::Range(0, kShares));
+INSTANTIATE_TEST_SUITE_P(Shares, DaemonCrashSweep, testing::Range(0, kCrashShares));
 
 TEST(CourierCrashSweep, NothingHalfMadeIsSeenAtAnyPointAndTheNextRoundFinishes) {
   CourierCrashes crashes;

@@ -18,6 +18,7 @@
 #include "crypto/base/text.hpp"
 #include "usb/wire/package_path.hpp"
 #include "usb/wire/request.hpp"
+#include "usb/files/shared_folder.hpp"
 
 namespace usb {
 namespace {
@@ -277,6 +278,7 @@ Result<void> ParcelWriter::commit(IfThere if_there) {
   State& s = *state_;
   if (s.file) return fail(Errc::malformed, fmt::format("{}: has not ended", s.path));
   if (!s.has_document) return fail(Errc::malformed, fmt::format("{}: {} has not come", s.id, s.rules.document));
+  TRY(give_rights_of_shared_folder(s.parent, s.part));
   TRY(rename_durably(s.part, s.parent / s.id, if_there));
   s.part.clear();
   return {};

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "appliance/response.hpp"
+#include "tests/support/inspector_double.hpp"
 #include "tests/support/signing_fixture.hpp"
 #include "tests/unit/appliance/appliance_fixture.hpp"
 
@@ -28,15 +29,12 @@ class WorkflowWithoutTpm : public SmallAppliance {
     // An inspector that has read the INF.
     package::Inspection inspection;
     inspection.catalogs.push_back({"coldsample.cat", "_v100_X64", {"root\\coldsample"}, {{"coldsample.sys", "coldsample.sys", "2:10.0"}}});
-    tests::write_file(folder / "answer", package::encode_inspection(inspection));
-    set_inspector("exec /bin/cat " + (folder / "answer").string());
+    answer = "answer " + std::string(base::as_text(package::encode_inspection(inspection)));
+    set_inspector(answer);
     request.write_below(layout.inbox(), submitter);
   }
 
-  void set_inspector(const std::string& script) const {
-    tests::write_text(folder / "inspector", "#!/bin/sh\n" + script);
-    fs::permissions(folder / "inspector", fs::perms::owner_all);
-  }
+  void set_inspector(const std::string& orders) const { tests::write_inspector_double(folder / "inspector", orders); }
 
   std::unique_ptr<Workflow> start() {
     return must(Workflow::start({.layout = layout, .configuration = configuration(), .inspector = folder / "inspector", .clock = &clock,
@@ -67,6 +65,7 @@ class WorkflowWithoutTpm : public SmallAppliance {
   tests::Vendor vendor;
   TestRequest request = sample_request();
   std::string journal;
+  std::string answer;   // orders for an inspector that has read the INF
 };
 
 TEST_F(WorkflowWithoutTpm, ARequestIsTakenInInspectedAndWaits) {
@@ -229,11 +228,11 @@ TEST_F(WorkflowWithoutTpm, WhatCannotBeDoneIsTriedAgainAfterAWhileAndNotAtOnce) 
 }
 
 TEST_F(WorkflowWithoutTpm, AnInspectorToldToStopCostsTheRequestNothing) {
-  set_inspector("kill -TERM $$");
+  set_inspector("signal 15");
   const auto workflow = start();
   look_around(*workflow);
   EXPECT_NE(journal.find("told to stop"), std::string::npos) << journal;
-  set_inspector("exec /bin/cat " + (folder / "answer").string());
+  set_inspector(answer);
   clock.steady_time += std::chrono::seconds(6);
   look_around(*workflow);
   EXPECT_TRUE(waits(*workflow)) << journal;
