@@ -10,6 +10,7 @@
 #include "crypto/package/inspection.hpp"
 #include "tests/support/appliance_rig.hpp"
 #include "tests/support/forged_request.hpp"
+#include "tests/support/inspector_double.hpp"
 #include "tests/support/temp_dir.hpp"
 #include "usb/files/file_source.hpp"
 
@@ -30,15 +31,12 @@ class MaliciousInspector : public testing::Test {
     daemon_->wait_for("coldseald is ready");
   }
 
-  void set_inspector(const std::string& script) const {
-    write_text(programs_ / "new", "#!/bin/sh\n" + script + "\n");
-    fs::permissions(programs_ / "new", fs::perms::owner_all);
-    fs::rename(programs_ / "new", programs_ / "coldseal-inspector");
+  void set_inspector(const std::string& orders) const {
+    write_inspector_double(programs_ / "new", orders);
+    // Into the same file: coldseald may execute that one and no other.
+    fs::copy_file(programs_ / "new", programs_ / "coldseal-inspector", fs::copy_options::overwrite_existing);
   }
-  void answer_with(const base::Bytes& answer) const {
-    write_file(programs_ / "answer", answer);
-    set_inspector("exec /bin/cat " + (programs_ / "answer").string());
-  }
+  void answer_with(const base::Bytes& answer) const { set_inspector("answer " + std::string(base::as_text(answer))); }
   // What an honest one says of the sample package.
   static package::Inspection honest() {
     std::vector<usb::FileSource> sources;
@@ -106,14 +104,16 @@ TEST_F(MaliciousInspector, ThatDiesFloodsHangsOrTalksNonsenseCostsItsRequestAndN
   expect_refused("an answer and a byte more");
   answer_with({});
   expect_refused("no answer");
-  set_inspector("/bin/cat " + (programs_ / "answer").string() + "; exit 1");
-  expect_refused("an answer, and then another status");
-  set_inspector("kill -SEGV $$");
+  set_inspector("signal 11");
   expect_refused("a crash");
-  set_inspector("exec /bin/cat /dev/zero");
+  set_inspector("misbehave flood");
   expect_refused("a flood");
-  set_inspector("exec /bin/sleep 600");
+  set_inspector("misbehave silent");
   expect_refused("silence");
+  set_inspector("misbehave drip");
+  expect_refused("a word now and then");
+  set_inspector("misbehave allocate");
+  expect_refused("all the memory there is");
   answer_with(good);
   expect_true_digests_and_a_true_signature(sent());   // coldseald lives, and the next request is signed
 }
