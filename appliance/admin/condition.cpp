@@ -79,7 +79,7 @@ Checkup look_here(const Layout& layout, const Configuration& configuration, Cust
   if (is_there(layout.audit_log())) {   // nothing is begun here
     if (auto read = AnchoredLog::open(layout.audit_log(), clock)) {
       opened.emplace(std::move(*read));
-      log.last = opened->lines.empty() ? base::Time{} : opened->log.now();
+      log.last = opened->log.lines() == 0 ? base::Time{} : opened->log.now();
       log.lines = opened->log.lines();
       log.check = [&]() -> Result<void> {
         tpm::AuditAnchor anchor = TRY(custody.anchor());
