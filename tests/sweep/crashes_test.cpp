@@ -92,7 +92,7 @@ TEST_P(SerialCourierCrashSweep, BothWaysArriveWholeWhereverTheCourierDies) {
   std::cout << crashes.counted() << std::endl;
   each_of_share(crashes.points(), GetParam(), [&](int at) { return crashes.strike(at, at % 2 == 0 ? FaultDeed::kill_half : FaultDeed::kill); });
 }
-INSTANTIATE_TEST_SUITE_P(Shares, SerialCourierCrashSweep, testing::Range(0, kShares));
+INSTANTIATE_TEST_SUITE_P(Shares, SerialCourierCrashSweep, testing::Range(0, kCrashShares));
 
 }  // namespace
 }  // namespace tests
