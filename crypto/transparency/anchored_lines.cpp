@@ -21,7 +21,8 @@ bool is_zero(const crypto::Digest& digest) {
 void AnchoredLines::add(const AuditLine& line, const crypto::Digest& digest) {
   Hash hash{};
   std::copy_n(digest.bytes().begin(), hash.size(), hash.begin());
-  std::copy_n(hash.begin(), heads_.emplace_back().size(), heads_.back().begin());
+  Head& head = heads_.emplace_back();
+  std::copy_n(hash.begin(), head.size(), head.begin());
   const auto field = line.data.find(std::string(kAnchorField));
   const std::string said = field == line.data.end() ? std::string() : field->second;
   const auto count = base::whole_number(said);
