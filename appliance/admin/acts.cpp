@@ -105,8 +105,7 @@ struct RosterInForce {
 };
 
 Result<RosterInForce> roster_of(const AdminDesk& desk, const std::optional<std::string>& key_class) {
-  tpm::Device* const device = TRY(desk.custody.device());
-  TRY(settle_rosters(desk.layout, *device));
+  TRY(desk.custody.device());   // settles what a power cut left of a changed roster
   if (!key_class) {
     tpm::Quorum administrators = TRY(load_administrators(desk.layout));
     return RosterInForce{std::move(administrators), 0, desk.layout.administrators()};
@@ -375,6 +374,7 @@ Result<void> measure_firmware(const Layout& layout, const std::string& tcti, std
 
 Result<void> approve_firmware(const AdminDesk& desk, const std::string& file) {
   tpm::FirmwareApproval approval = TRY(read_firmware_approval(file));
+  if (!desk.custody.device()) desk.custody.use_approval(approval);   // the stored one may be what keeps the TPM closed
   tpm::Device* const device = TRY(desk.custody.device());
   attest::FirmwareMap map = TRY(load_firmware_map(desk.layout));
   tpm::FirmwareGate gate = TRY(tpm::FirmwareGate::load(*device, std::move(map), approval));
