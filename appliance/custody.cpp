@@ -58,7 +58,7 @@ Result<tpm::Device*> Custody::device() {
   if (device_ != nullptr) return device_.get();
   const base::Bytes srk_name = TRY(load_srk_name(layout_));
   attest::FirmwareMap map = TRY(load_firmware_map(layout_));
-  tpm::FirmwareApproval approval = TRY(load_firmware_approval(layout_));
+  tpm::FirmwareApproval approval = approval_ ? *approval_ : TRY(load_firmware_approval(layout_));
   if (map.trust().mode != mode_)
     return fail(Errc::refused, fmt::format("coldseal.toml says mode = \"{}\" and this appliance was born in {} mode, for ever: put it back",
                                            attest::mode_name(mode_), attest::mode_name(map.trust().mode)));
@@ -71,6 +71,8 @@ Result<tpm::Device*> Custody::device() {
       return fail(Errc::refused, "coldseal.toml is not the one that administrators approved; put it back, or let them approve it: "
                                  "coldseal-admin configuration approve");
   }
+  // What a power cut left of a changed roster; nobody else changes one while the TPM is ours.
+  TRY(settle_rosters(layout_, *opened));
   kind_ = opened->is_software() ? "software" : opened->manufacturer();
   words_.clear();
   ++openings_;
@@ -91,7 +93,7 @@ Result<tpm::AuditAnchor> Custody::anchor() {
 
 Result<tpm::Administration> Custody::administration() {
   tpm::Device* const open = TRY(device());
-  const tpm::Quorum administrators = TRY(load_administrators(layout_, *open));
+  const tpm::Quorum administrators = TRY(load_administrators(layout_));
   return tpm::Administration::load(*open, administrators);
 }
 

@@ -39,10 +39,12 @@ class Custody {
   Custody(Layout layout, std::string tcti, attest::Mode mode, std::optional<crypto::Digest> configuration = std::nullopt);
 
   // The open TPM: its storage root key is the provisioned one, its hierarchies are closed, its mode is the appliance's, and a
-  // vendor signed the firmware approval in use; whether that is what runs, the gate says. Errc::mismatch, Errc::refused
+  // vendor signed the firmware approval in use; whether that is what runs, the gate says. Changed rosters are settled. Errc::mismatch, Errc::refused
   // for one of which any of this is not so.
   base::Result<tpm::Device*> device();
   base::Result<tpm::FirmwareGate*> gate();
+  // From the next opening on, instead of the stored approval: for when that is damaged or lost.
+  void use_approval(tpm::FirmwareApproval approval) { approval_ = std::move(approval); }
   base::Result<tpm::AuditAnchor> anchor();
   base::Result<tpm::Administration> administration();
   // What the TPM's clock says, once administrators have set it (coldseal-admin clock); none before. It goes on while the TPM has power.
@@ -69,6 +71,7 @@ class Custody {
   std::string kind_ = "unknown";
   std::string receipt_keyid_;
   std::optional<crypto::Digest> configuration_;
+  std::optional<tpm::FirmwareApproval> approval_;
   attest::Mode mode_;
   std::uint64_t openings_ = 0;
   std::string words_;

@@ -110,9 +110,10 @@ Result<Roster> load_roster(const std::filesystem::path& file) {
   return base::within(file.string(), parse_roster(base::as_text(text)));
 }
 
-bool in_force(tpm::Device& device, const attest::NvPublic& area, const crypto::Digest& policy) {
-  const Result<base::Bytes> present = tpm::read_public_index(device, area);
-  return present && *present == attest::roster_bytes(policy);
+// An error is no answer: a staged roster must not be thrown away because the TPM could not be read.
+Result<bool> in_force(tpm::Device& device, const attest::NvPublic& area, const crypto::Digest& policy) {
+  const base::Bytes present = TRY(tpm::read_public_index(device, area));
+  return present == attest::roster_bytes(policy);
 }
 
 Result<attest::QuorumTree> tree_of(const tpm::Quorum& quorum) {
@@ -233,11 +234,6 @@ Result<tpm::Quorum> load_administrators(const Layout& layout) {
   return std::move(roster.quorum);
 }
 
-Result<tpm::Quorum> load_administrators(const Layout& layout, tpm::Device& device) {
-  TRY(settle_rosters(layout, device));
-  return load_administrators(layout);
-}
-
 namespace {
 
 // Vendor keys that anybody can have, because their private halves are in the source tree (tests/data/vendor-keys).
@@ -298,8 +294,13 @@ Result<tpm::FirmwareApproval> read_firmware_approval(const std::filesystem::path
     return fail(Errc::malformed, fmt::format("{}: a firmware approval has version, mode and policy", file.string()));
   const base::Bytes policy_bytes = TRY(base::within(file.string(), base::from_hex(*policy)));
   crypto::Digest digest = TRY(base::within(file.string(), crypto::Digest::from_bytes(crypto::DigestAlgorithm::sha256, policy_bytes)));
-  std::filesystem::path signature_file = file;
-  base::Bytes signature = TRY(usb::read_file(signature_file.replace_extension(".sig"), kBlobBytes));
+  base::Bytes signature;
+  if (const auto inside = parsed.table()["signature"].value<std::string>(); inside) {
+    signature = TRY(base::within(file.string(), base::from_hex(*inside)));
+  } else {
+    std::filesystem::path signature_file = file;
+    signature = TRY(usb::read_file(signature_file.replace_extension(".sig"), kBlobBytes));
+  }
   return tpm::FirmwareApproval{static_cast<std::uint64_t>(*version), std::move(digest), std::move(signature)};
 }
 
@@ -309,10 +310,10 @@ Result<tpm::FirmwareApproval> load_firmware_approval(const Layout& layout) {
 
 Result<void> save_firmware_approval(const Layout& layout, const tpm::FirmwareApproval& approval) {
   const attest::FirmwareMap map = TRY(load_firmware_map(layout));
-  // The signature first: an approval without the right one is refused, and the old pair is in the vendor's hands.
-  TRY(usb::write_file(layout.firmware() / "approval.sig", approval.signature));
-  TRY(usb::write_file(layout.firmware() / "approval.toml",
-                      base::as_bytes(firmware_approval_text(approval.version, approval.policy, map.trust().mode))));
+  // One file, so that a power cut leaves the old approval or the new one, and never halves of both.
+  const std::string text = firmware_approval_text(approval.version, approval.policy, map.trust().mode) +
+                           fmt::format("signature = \"{}\"\n", base::hex(approval.signature));
+  TRY(usb::write_file(layout.firmware() / "approval.toml", base::as_bytes(text)));
   return {};
 }
 

@@ -56,7 +56,6 @@ base::Result<std::vector<std::string>> key_classes(const Layout& layout);
 base::Result<void> stage_roster(const std::filesystem::path& file, const tpm::Quorum& quorum, unsigned slot);
 base::Result<void> settle_rosters(const Layout& layout, tpm::Device& device);
 base::Result<void> save_administrators(const Layout& layout, const tpm::Quorum& administrators);
-base::Result<tpm::Quorum> load_administrators(const Layout& layout, tpm::Device& device);
 base::Result<tpm::Quorum> load_administrators(const Layout& layout);
 
 // Whose firmware may run, and what they approved last.

@@ -42,20 +42,18 @@ Result<void> look_for(tpm::Device& device, const tpm::Quorum& roster, const std:
 
 }  // namespace
 
-Remedy::Remedy(tpm::Administration administration, std::string what, std::vector<OwnerCommand> commands, Sitting::Ends ends)
-    : administration_(std::move(administration)), what_(std::move(what)), commands_(std::move(commands)), ends_(ends) {}
+Remedy::Remedy(tpm::Device& device, tpm::Administration administration, std::string what, std::vector<OwnerCommand> commands,
+               Sitting::Ends ends)
+    : device_(&device), administration_(std::move(administration)), what_(std::move(what)), commands_(std::move(commands)), ends_(ends) {}
 
-Result<std::unique_ptr<Remedy>> Remedy::begin(const Layout& layout, Custody& custody, std::string what,
-                                              std::vector<OwnerCommand> commands, Sitting::Ends ends) {
+Result<std::unique_ptr<Remedy>> Remedy::begin(Custody& custody, std::string what, std::vector<OwnerCommand> commands, Sitting::Ends ends) {
   tpm::Device* const device = TRY(custody.device());
-  TRY(settle_rosters(layout, *device));
   tpm::Administration administration = TRY(custody.administration());
-  return std::unique_ptr<Remedy>(new Remedy(std::move(administration), std::move(what), std::move(commands), ends));
+  return std::unique_ptr<Remedy>(new Remedy(*device, std::move(administration), std::move(what), std::move(commands), ends));
 }
 
 Result<std::unique_ptr<Remedy>> Remedy::unlock(const Layout& layout, Custody& custody, const std::string& person, Sitting::Ends ends) {
   tpm::Device* const device = TRY(custody.device());
-  TRY(settle_rosters(layout, *device));
   bool known = false;
   std::vector<OwnerCommand> commands;
   const std::vector<std::string> names = TRY(key_classes(layout));
@@ -67,11 +65,11 @@ Result<std::unique_ptr<Remedy>> Remedy::unlock(const Layout& layout, Custody& cu
   TRY(look_for(*device, administrators, "administrators", person, known, commands));
   if (!known) return fail(Errc::not_found, fmt::format("nobody is called \"{}\" on this appliance", base::printable(person)));
   if (commands.empty()) return fail(Errc::refused, fmt::format("{} is not blocked", person));
-  return begin(layout, custody, "unlock " + person, std::move(commands), ends);
+  return begin(custody, "unlock " + person, std::move(commands), ends);
 }
 
-Result<std::unique_ptr<Remedy>> Remedy::reset_lockout(const Layout& layout, Custody& custody, Sitting::Ends ends) {
-  return begin(layout, custody, "reset the TPM's lockout", {lockout_reset_command()}, ends);
+Result<std::unique_ptr<Remedy>> Remedy::reset_lockout(Custody& custody, Sitting::Ends ends) {
+  return begin(custody, "reset the TPM's lockout", {lockout_reset_command()}, ends);
 }
 
 std::vector<std::string> Remedy::lines() const {
@@ -116,8 +114,24 @@ Result<void> Remedy::approve(const std::string& administrator, base::SecretBytes
   const std::vector<std::string> done = approved();
   if (std::find(done.begin(), done.end(), administrator) != done.end())
     return fail(Errc::refused, fmt::format("{} has approved already; another administrator is needed", base::printable(administrator)));
+  TRY(expect_can_be_spared(administrator));
   approvals_.push_back(TRY(administration_.approve(administrator, std::move(pin), commands_)));
   return {};
+}
+
+// Anybody may stand at this screen and guess. Whoever is blocked can be unlocked, as long as enough administrators are left to do it:
+// the try that could end that is not taken here.
+Result<void> Remedy::expect_can_be_spared(const std::string& name) const {
+  unsigned able = 0;
+  bool is_last_try = false;
+  for (const tpm::Officer& person : administration_.administrators().officers) {
+    const tpm::OfficerState state = TRY(tpm::officer_state(*device_, person));
+    if (!state.blocked()) ++able;
+    if (person.name == name) is_last_try = state.tries_left() == 1;
+  }
+  if (!is_last_try || able > administration_.administrators().m) return {};
+  return fail(Errc::refused, fmt::format("{} has one try left, and if it were wrong too few administrators would be left to unlock anybody, ever: it is "
+                                         "not taken at this screen; use coldseal-admin", base::printable(name)));
 }
 
 Result<void> Remedy::run() {

@@ -27,7 +27,7 @@ class Remedy {
   // blocked, Errc::not_found when nobody has that name.
   static base::Result<std::unique_ptr<Remedy>> unlock(const Layout& layout, Custody& custody, const std::string& person,
                                                       Sitting::Ends ends);
-  static base::Result<std::unique_ptr<Remedy>> reset_lockout(const Layout& layout, Custody& custody, Sitting::Ends ends);
+  static base::Result<std::unique_ptr<Remedy>> reset_lockout(Custody& custody, Sitting::Ends ends);
 
   const std::string& what() const { return what_; }      // as the audit log has it
   std::vector<std::string> lines() const;                // what is approved, command by command, and as words
@@ -38,15 +38,18 @@ class Remedy {
   unsigned needed() const;
   bool is_administrator(const std::string& name) const;
 
-  // As Sitting::approve.
+  // As Sitting::approve. Errc::refused also for a last try that must not be lost.
   base::Result<void> approve(const std::string& administrator, base::SecretBytes pin);
   // Runs the commands, once enough have approved. What fails half way leaves the commands before it done.
   base::Result<void> run();
 
  private:
-  static base::Result<std::unique_ptr<Remedy>> begin(const Layout& layout, Custody& custody, std::string what,
-                                                     std::vector<attest::OwnerCommand> commands, Sitting::Ends ends);
-  Remedy(tpm::Administration administration, std::string what, std::vector<attest::OwnerCommand> commands, Sitting::Ends ends);
+  static base::Result<std::unique_ptr<Remedy>> begin(Custody& custody, std::string what, std::vector<attest::OwnerCommand> commands,
+                                                     Sitting::Ends ends);
+  Remedy(tpm::Device& device, tpm::Administration administration, std::string what, std::vector<attest::OwnerCommand> commands,
+         Sitting::Ends ends);
+  base::Result<void> expect_can_be_spared(const std::string& name) const;
+  tpm::Device* device_;
   tpm::Administration administration_;
   std::string what_;
   std::vector<attest::OwnerCommand> commands_;

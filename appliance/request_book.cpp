@@ -135,8 +135,8 @@ Result<void> RequestBook::apply(const AuditLine& line) {
       return {};
     case AuditEvent::rejected:
       record.state = RequestState::rejected;
-      record.rejection = RecordedRejection{field(line, "officer"), field(line, "reason"), line.at};
-      record.decision = line;
+      record.rejection = std::make_shared<const RecordedRejection>(RecordedRejection{field(line, "officer"), field(line, "reason"), line.at});
+      record.decision = std::make_shared<const AuditLine>(line);
       return {};
     case AuditEvent::withdrawn:
       record.state = RequestState::withdrawn;
@@ -161,12 +161,12 @@ Result<void> RequestBook::apply(const AuditLine& line) {
       return {};
     case AuditEvent::signed_:
       record.signed_at = line.at;
-      record.decision = line;
+      record.decision = std::make_shared<const AuditLine>(line);
       signed_.push_back({record.profile, line.at, record.signatures});
       while (signed_.front().at < line.at - kSignedKept) signed_.pop_front();
       return {};
     case AuditEvent::refused:
-      record.decision = line;
+      record.decision = std::make_shared<const AuditLine>(line);
       return {};
     default:   // failed PINs, readings: what they lead to is said by a line of its own
       return {};

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -54,8 +55,8 @@ struct RequestRecord {
   std::uint64_t signatures = 0;    // how many it asks for, as found at inspection
   std::optional<base::Time> signed_at;
   std::vector<RecordedApproval> approvals;   // of the sitting that is going on, or that led to the signature
-  std::optional<RecordedRejection> rejection;
-  std::optional<transparency::AuditLine> decision;   // that it was signed, refused or rejected
+  std::shared_ptr<const RecordedRejection> rejection;           // by pointer: most records are of requests long answered
+  std::shared_ptr<const transparency::AuditLine> decision;   // that it was signed, refused or rejected
   std::string receipt_digest;      // hex, once answered; of an answered request only this, id, state, profile and times are kept
   base::Time delivered_at{};
 };

@@ -16,7 +16,7 @@ Result<Approval> Workflow::begin_remedy(const BeginRemedy& asked) {
   if (people_are_busy()) return fail(Errc::unavailable, "something else is being approved; one at a time");
   custody_.notice_loss();
   const Moment ends = settings_.clock->steady() + kSittingTime;
-  Result<std::unique_ptr<Remedy>> begun = asked.person.empty() ? Remedy::reset_lockout(settings_.layout, custody_, ends)
+  Result<std::unique_ptr<Remedy>> begun = asked.person.empty() ? Remedy::reset_lockout(custody_, ends)
                                                                : Remedy::unlock(settings_.layout, custody_, asked.person, ends);
   if (!begun) {
     when_tpm_fails(begun.error());

@@ -61,8 +61,9 @@ struct QuorumKey::State {
     const Digest inner = TRY(cp_hash(digest));
     return attest::open_gate_cp_hash(gate_name, main_handle, nonce, inner);
   }
-  Result<Bytes> signature(const Digest& digest, std::span<const Approval> approvals);
-  Result<Bytes> walk(const Digest& digest, std::span<const Approval> approvals);
+  // With the approvals that were given for `approved`.
+  Result<Bytes> signature(const Digest& digest, const Digest& approved, std::span<const Approval> approvals);
+  Result<Bytes> walk(const Digest& digest, const Digest& approved, std::span<const Approval> approvals);
 };
 
 QuorumKey::QuorumKey(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -145,14 +146,14 @@ Result<Approval> QuorumKey::approve(const std::string& officer, base::SecretByte
 }
 
 // The policies, walked with whatever approvals there are. Nothing in here counts officers: with too few, the TPM says no.
-Result<Bytes> QuorumKey::State::walk(const Digest& digest, std::span<const Approval> approvals) {
+Result<Bytes> QuorumKey::State::walk(const Digest& digest, const Digest& approved, std::span<const Approval> approvals) {
   std::vector<const Ticket*> tickets(quorum.officers.size(), nullptr);
   Bytes nonce;
   for (std::size_t i = 0; i < quorum.officers.size(); ++i)
     for (const Approval& approval : approvals) {
       if (approval.nv_index_ != quorum.officers[i].nv_index) continue;
       for (const Approval::Entry& entry : approval.entries_)
-        if (entry.digest == digest) {   // the latest, when an officer entered twice
+        if (entry.digest == approved) {   // the latest, when an officer entered twice
           tickets[i] = &entry.ticket;
           nonce = approval.nonce_;
         }
@@ -170,8 +171,8 @@ Result<Bytes> QuorumKey::State::walk(const Digest& digest, std::span<const Appro
   return sign_digest(context, key, main, digest);
 }
 
-Result<Bytes> QuorumKey::State::signature(const Digest& digest, std::span<const Approval> approvals) {
-  Result<Bytes> signature = walk(digest, approvals);
+Result<Bytes> QuorumKey::State::signature(const Digest& digest, const Digest& approved, std::span<const Approval> approvals) {
+  Result<Bytes> signature = walk(digest, approved, approvals);
   if (!signature) {   // half-walked sessions are good for nothing
     gate_session.reset();
     (void)restart(device.context(), main);
@@ -182,7 +183,7 @@ Result<Bytes> QuorumKey::State::signature(const Digest& digest, std::span<const 
 Result<Bytes> QuorumKey::sign(const Digest& digest, std::span<const Approval> approvals) {
   const bool measure = !state_->signature_measured;
   const std::uint64_t started = measure ? TRY(state_->device.running_ms()) : 0;
-  const Bytes signature = TRY(state_->signature(digest, approvals));
+  const Bytes signature = TRY(state_->signature(digest, digest, approvals));
   // An interposer or a faulty chip may have signed something else.
   TRY(base::within("signature made by the TPM", state_->public_key.verify(digest, signature)));
   if (measure) {
@@ -191,6 +192,14 @@ Result<Bytes> QuorumKey::sign(const Digest& digest, std::span<const Approval> ap
     state_->signature_measured = true;
   }
   return signature;
+}
+
+Result<void> QuorumKey::expect_refused(const Digest& digest, const Digest& approved, std::span<const Approval> approvals) {
+  const Result<Bytes> signature = state_->signature(digest, approved, approvals);
+  if (signature) return fail(Errc::tpm, "the TPM has signed what it must not sign");
+  if (signature.error().code() != Errc::refused)
+    return tl::unexpected<base::Error>(signature.error().within("the TPM should have refused the approvals, but"));
+  return {};
 }
 
 std::chrono::milliseconds QuorumKey::estimate(std::size_t digests) const {

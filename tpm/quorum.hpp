@@ -98,6 +98,9 @@ class QuorumKey {  // loaded in the TPM while it lives; move-only; the device mu
   // The signature (PKCS#1 v1.5, or DER ECDSA-Sig-Value), verified before it is returned. Uses the approvals that cover
   // digest; whether they are enough is the TPM's to say: Errc::refused when it says no, "approval ran out" included.
   Result<Bytes> sign(const crypto::Digest& digest, std::span<const Approval> approvals);
+  // Presents the approvals of one digest for a signature of another, or too few of them, and is content when the TPM itself refuses. Any
+  // other failure is returned: it would prove nothing.
+  Result<void> expect_refused(const crypto::Digest& digest, const crypto::Digest& approved, std::span<const Approval> approvals);
 
   // How long tickets and signatures for that many digests take, people's time not included: to be held against
   // kApprovalLifetime before the first PIN is asked for.

@@ -256,10 +256,10 @@ class Ceremony {
                                   return log_failed_pin(layout_, clock_, key_class.quorum, officer, reason);
                                 }));
       const std::span<const tpm::Approval> all(approvals);
-      if (key.sign(approved, all.first(all.size() - 1))) return fail(Errc::refused, "one officer too few could sign");
-      if (key.sign(other, all)) return fail(Errc::refused, "the approvals signed something that nobody approved");
+      TRY(base::within("one officer too few", key.expect_refused(approved, approved, all.first(all.size() - 1))));
+      TRY(base::within("what nobody approved", key.expect_refused(other, approved, all)));
       TRY(base::within("all of them together", key.sign(approved, all)));
-      if (key.sign(approved, all)) return fail(Errc::refused, "the approvals signed twice");
+      TRY(base::within("a second time", key.expect_refused(approved, approved, all)));
       say(fmt::format("{}: {} officers cannot sign, {} can, nothing but what they approved, and once", name, key_class.quorum.m - 1, key_class.quorum.m));
       TRY(progress_.done(step));
     }

@@ -32,6 +32,7 @@ Result<void> measure_firmware(const Layout& layout, const std::string& tcti, std
 
 Result<void> approve_firmware(const AdminDesk& desk, const std::string& file) {
   tpm::FirmwareApproval approval = TRY(read_firmware_approval(file));
+  if (!desk.custody.device()) desk.custody.use_approval(approval);   // the stored one may be what keeps the TPM closed
   tpm::Device* const device = TRY(desk.custody.device());
   attest::FirmwareMap map = TRY(load_firmware_map(desk.layout));
   tpm::FirmwareGate gate = TRY(tpm::FirmwareGate::load(*device, std::move(map), approval));

@@ -21,7 +21,8 @@ bool is_zero(const crypto::Digest& digest) {
 void AnchoredLines::add(const AuditLine& line, const crypto::Digest& digest) {
   Hash hash{};
   std::copy_n(digest.bytes().begin(), hash.size(), hash.begin());
-  heads_.push_back(hash);
+  Head& head = heads_.emplace_back();
+  std::copy_n(hash.begin(), head.size(), head.begin());
   const auto field = line.data.find(std::string(kAnchorField));
   const std::string said = field == line.data.end() ? std::string() : field->second;
   const auto count = base::whole_number(said);
@@ -36,7 +37,7 @@ crypto::Digest AnchoredLines::digest_of(const Hash& hash) { return *crypto::Dige
 Result<AnchoredLines::Expected> AnchoredLines::expected(const attest::AnchorBaseline& baseline) const {
   std::uint64_t first = 0;
   if (!is_zero(baseline.head)) {
-    const auto is_it = [&baseline](const Hash& hash) { return std::equal(hash.begin(), hash.end(), baseline.head.bytes().begin(), baseline.head.bytes().end()); };
+    const auto is_it = [&baseline](const Head& head) { return std::equal(head.begin(), head.end(), baseline.head.bytes().begin()); };
     const auto found = std::find_if(heads_.begin(), heads_.end(), is_it);
     if (found == heads_.end())
       return fail(Errc::mismatch, "audit log: the line that administrators accepted last is not in it; this is an older or another "

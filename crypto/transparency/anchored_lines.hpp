@@ -47,7 +47,8 @@ class AnchoredLines {
   static crypto::Digest digest_of(const Hash& hash);
   std::deque<Numbered> lines_;
   std::vector<std::uint64_t> misfits_;   // numbers of lines that say nothing of an anchor, or not what their kind must
-  std::deque<Hash> heads_;   // of every line: a baseline names one
+  using Head = std::array<std::uint8_t, 16>;   // the first half of a hash: enough to find a line by it
+  std::deque<Head> heads_;   // of every line: a baseline names one
 };
 
 }  // namespace transparency

@@ -75,6 +75,46 @@ TEST_F(AdministratorActs, AnOfficerWhoWasAddedSignsAndOneWhoWasRemovedIsOutAtOnc
   EXPECT_NE(again.output.find("ben is not on this roster"), std::string::npos) << again.output;
 }
 
+// The power goes after the TPM took the new roster and before the files say so; then the TPM fails at whatever is read first.
+TEST_F(AdministratorActs, ARosterThatThePowerCutLeftHalfChangedIsNeverLostAndSettledBeforeAnybodyNeedsIt) {
+  const fs::path roster = rig_.state() / "keys/release/quorum.toml";
+  const std::string before = read_text(roster);
+  rig_.administer({"officer", "remove", "ben", "--key-class", "release"}, two);
+  const std::string after = read_text(roster);
+  write_text(roster.string() + ".next", after);
+  write_text(roster, before);
+  rig_.tpm().kill();
+  EXPECT_EQ(admin({"lockout-reset"}).status, 1);
+  rig_.tpm().start();
+  EXPECT_EQ(read_text(roster.string() + ".next"), after) << "the only copy of what is in force";
+  EXPECT_TRUE(signs({kOfficerCay, kOfficerAda}));
+  EXPECT_EQ(read_text(roster), after);
+  EXPECT_FALSE(fs::exists(roster.string() + ".next"));
+  // And before the TPM took it, it never happened.
+  std::string never = after;
+  never.replace(never.find("m = 2"), 5, "m = 1");
+  write_text(roster.string() + ".next", never);
+  EXPECT_TRUE(signs({kOfficerCay, kOfficerAda}));
+  EXPECT_EQ(read_text(roster), after);
+}
+
+TEST_F(AdministratorActs, AStoredApprovalOfTheFirmwareThatIsDamagedIsReplacedByBringingItAgain) {
+  const fs::path stored = rig_.state() / "keys/firmware/approval.toml";
+  const std::string good = read_text(stored);
+  EXPECT_NE(good.find("signature = "), std::string::npos) << "one file, so that no power cut leaves halves of two";
+  std::string bad = good;
+  bad[bad.find("signature = \"") + 20] ^= 1;
+  rig_.approve_firmware(1, folder_ / "again.toml");
+  for (const std::string& damage : {bad, std::string("nothing"), good.substr(0, good.size() / 2)}) {
+    write_text(stored, damage);
+    EXPECT_EQ(admin({"lockout-reset"}).status, 2) << "nothing else works meanwhile";
+    const Finished approved = admin({"firmware", "approve", folder_ / "again.toml"});
+    EXPECT_EQ(approved.status, 0) << approved.output;
+    EXPECT_EQ(admin({"lockout-reset"}).status, 1) << "asks for administrators again";
+  }
+  EXPECT_TRUE(signs({kOfficerAda, kOfficerBen}));
+}
+
 TEST_F(AdministratorActs, AQuorumIsChangedAndNeverToOneThatCannotBe) {
   rig_.administer({"officer", "add", "dan", "--key-class", "release", "--quorum", "3"}, two, chooses(kOfficerDan));
   EXPECT_FALSE(signs({kOfficerAda, kOfficerBen}));

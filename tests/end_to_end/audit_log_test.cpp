@@ -200,6 +200,42 @@ TEST_F(ExportedLog, LinesThatMatterAddedOnTheDiskStopTheAppliance) {
   EXPECT_FALSE(fs::exists(folder_ / "no"));
 }
 
+TEST_F(ExportedLog, HoldsEveryInspectionThatItsLinesNameAndSaysWhichLinesIsNotThatAnyMore) {
+  const std::string id = sign_one();
+  const fs::path exported = export_to("log");
+  EXPECT_NE(verify(exported).output.find("inspections 1 are there, each as the log names it"), std::string::npos);
+  const std::string shown = run_well({program("coldseal"), "audit", "show", exported, "--request", id, "--facts"});
+  for (const char* const words : {"as read", "Provider", "Coldseal Example"}) EXPECT_NE(shown.find(words), std::string::npos) << words << "\n" << shown;
+  std::size_t line = 0;
+  fs::path kept;
+  const std::vector<std::string> lines = lines_of(exported);
+  for (std::size_t i = 0; i < lines.size(); ++i)
+    if (const auto json = nlohmann::json::parse(lines[i]); json["event"] == "inspected") {
+      line = i + 1;
+      const std::string digest = json["data"]["inspection"];
+      kept = exported / "inspections" / digest.substr(0, 2) / digest;
+      EXPECT_EQ(run_well({"sha256sum", kept}).substr(0, 64), digest);   // as a third party would look
+    }
+  ASSERT_NE(line, 0U);
+  const std::string named = "line " + std::to_string(line) + ": ";
+  base::Bytes changed = read_file(kept);
+  changed.back() ^= 1;
+  write_file(kept, changed);
+  expect_wrong(verify(exported), named + "the inspection kept for it is another");
+  EXPECT_EQ(run({program("coldseal"), "audit", "show", exported, "--facts"}).status, 1);
+  fs::remove(kept);
+  expect_wrong(verify(exported), named + "the inspection that it names is not there");
+  fs::remove_all(exported / "inspections");
+  const Finished without = verify(exported);
+  EXPECT_EQ(without.status, 0) << without.output;
+  EXPECT_NE(without.output.find("inspections not looked at"), std::string::npos) << without.output;
+  // The appliance's own copy, damaged: the export goes on without it and says so.
+  const fs::path own = rig_.state() / "log/inspections" / kept.parent_path().filename() / kept.filename();
+  write_file(own, changed);
+  const std::string said = run_well({program("coldseal-admin"), "--root", rig_.root(), "log", "export", folder_ / "damaged"});
+  EXPECT_NE(said.find("1 of 1 inspections that the log names are not there"), std::string::npos) << said;
+}
+
 TEST_F(ExportedLog, OlderCopiesAreRefusedAgainstANewerCheckpointAndTheTpm) {
   sign_one();
   const fs::path older = export_to("older");

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <iostream>
 
+#include "tests/support/serial_crashes.hpp"
 #include "tests/support/tpm_kills.hpp"
 
 namespace tests {
@@ -29,6 +30,13 @@ TEST(Crashes, OfTheCourierAtAFewPointsLeaveNothingHalfMadeAndTheNextRoundFinishe
     EXPECT_EQ(crashes.strike(at, FaultDeed::kill), "");
     EXPECT_EQ(crashes.strike(at, FaultDeed::kill_half), "");
   }
+}
+
+TEST(Crashes, OfTheCourierAtASerialCableLetBothWaysArriveWhole) {
+  SerialCourierCrashes crashes;
+  std::cout << crashes.points() << " points: " << crashes.counted() << std::endl;
+  ASSERT_GT(crashes.points(), 60);
+  for (const int at : todays_points(crashes.points(), 4)) EXPECT_EQ(crashes.strike(at, at % 2 == 0 ? FaultDeed::kill_half : FaultDeed::kill), "");
 }
 
 TEST(FailingDisk, UnderColdsealdIsSaidAndTheRequestGoesOnWhenItIsWell) {

@@ -154,6 +154,62 @@ TEST_F(AtTheConsole, ATpmThatGoesAwayMeanwhileDoesNothingAndIsTakenUpAgain) {
   rig_.wait_for_response(id);
 }
 
+// Whoever stands at the screen may guess. Too few administrators for a quorum would be for ever.
+TEST_F(AtTheConsole, GuessesNeverBlockSoManyAdministratorsThatNobodyCanUnlockThem) {
+  const auto first = console();
+  first->type("l");
+  first->expect("administrator (Enter to stop)");
+  const auto guess = [&](const TestOfficer& whose) {
+    enter(*first, {whose.name, "999999"});
+    first->expect("not done: ");
+    first->expect("administrator (Enter to stop)");
+  };
+  for (int i = 0; i < 5; ++i) guess(kAdministrators[0]);   // one may be blocked: two are left
+  for (int i = 0; i < 4; ++i) guess(kAdministrators[1]);
+  enter(*first, {kAdministrators[1].name, "999999"});
+  first->expect("has one try left");
+  first->expect("use coldseal-admin");
+  first->expect("administrator (Enter to stop)");
+  first->type("");
+  first->expect("number to read a request");
+  rig_.stop_daemon();
+  // At coldseal-admin, which needs root on the box, the last try counts.
+  rig_.administer({"administrator", "unlock", kAdministrators[0].name}, {kAdministrators[1], kAdministrators[2]});
+}
+
+TEST_F(AtTheConsole, AnAdministratorIsUnlockedByTheOthersAndAPowerCutInBetweenDoesNothing) {
+  auto first = console();
+  first->type("l");
+  first->expect("administrator (Enter to stop)");
+  for (int i = 0; i < 5; ++i) {
+    enter(*first, {kAdministrators[0].name, "999999"});
+    first->expect("not done: ");
+    first->expect("administrator (Enter to stop)");
+  }
+  first->type("");
+  first->expect("number to read a request");
+  const auto begin = [](AtTerminal& console) {
+    console.type("u");
+    console.expect("who is blocked");
+    console.type(kAdministrators[0].name);
+    console.expect("5 tries for " + kAdministrators[0].name + " (administrators), the same PIN");
+    console.expect("administrator (Enter to stop)");
+    enter(console, kAdministrators[1]);
+    console.expect("1 more of: ");
+  };
+  begin(*first);
+  const std::size_t acts = log_of("administration").size();
+  rig_.daemon().kill();
+  std::filesystem::remove(rig_.root() / "run/coldseal/console.sock");   // or the rig takes it for the new one's
+  rig_.start_daemon();
+  EXPECT_EQ(log_of("administration").size(), acts);
+  first = console();
+  begin(*first);
+  first->expect("administrator (Enter to stop)");
+  enter(*first, kAdministrators[2]);
+  first->expect("unlock " + kAdministrators[0].name + ": done");
+}
+
 TEST_F(AtTheConsole, NobodysNameIsNotUnlocked) {
   const auto first = console();
   first->type("u");

@@ -352,7 +352,9 @@ TEST_F(SerialLink, AHostilePeerGetsNothingAndLeavesTheCourierAsItWas) {
   tests::make_request(dir_ / "out", kOther, {{"b.sys", noise(100'000, 2)}});
   tests::run_well({program("coldseal"), "send", "--serial", cable.host_end(), dir_ / "out" / kOther});
   expect_identical(kOther);
+#ifndef __SANITIZE_ADDRESS__   // which keeps what was freed
   EXPECT_LE(resident_kib(appliance.pid()), before + 1024) << "one link has at most 1 MiB";
+#endif
 }
 
 }  // namespace

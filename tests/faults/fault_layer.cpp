@@ -3,6 +3,7 @@
 // hold no test code for this. COLDSEAL_FAULTS names the file that holds the FaultBlock. Calls of children are not counted.
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -148,6 +149,11 @@ ssize_t written(const char* call, int descriptor, Whole whole, Half half) {
   return whole();
 }
 
+int waited(int timeout) {
+  const std::uint32_t speed = block == nullptr ? 0 : block->clock_speed.load();
+  return speed < 2 || timeout <= 0 ? timeout : std::max(1, timeout / static_cast<int>(speed));
+}
+
 mode_t mode_of(int flags, va_list arguments) { return (flags & (O_CREAT | O_TMPFILE)) != 0 ? va_arg(arguments, mode_t) : 0; }
 
 }  // namespace
@@ -251,5 +257,10 @@ int clock_gettime(clockid_t clock, timespec* time) noexcept {
   time->tv_nsec = static_cast<long>(nanoseconds % 1'000'000'000ULL);
   return 0;
 }
+
+// What they wait for by that clock. The second is what the first becomes in fortified builds.
+int poll(pollfd* descriptors, nfds_t count, int timeout) { return REAL(poll)(descriptors, count, waited(timeout)); }
+
+int __poll_chk(pollfd* descriptors, nfds_t count, int timeout, size_t) { return REAL(poll)(descriptors, count, waited(timeout)); }
 
 }  // extern "C"

@@ -18,7 +18,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr int kAtOnce = 10;   // waiting side by side
+constexpr int kSideBySide = 10;   // waiting side by side
 
 std::uint64_t rss_kib(pid_t pid) {
   std::ifstream status(fmt::format("/proc/{}/status", pid));
@@ -52,7 +52,7 @@ LongRun run_many_requests(int requests) {
   int done = 0;
   while (done < requests) {
     std::vector<std::string> ids;
-    for (int i = 0; i < kAtOnce && done + i < requests; ++i) {
+    for (int i = 0; i < kSideBySide && done + i < requests; ++i) {
       const fs::path host = folder / "host";
       const std::string id = rig.make_request(COLDSEAL_SAMPLE_DIR, "10_X64", host, {"--operations", "catalog"});
       fs::rename(host / "coldseal/requests" / id, rig.state() / "inbox" / id);

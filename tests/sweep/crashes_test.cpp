@@ -1,6 +1,7 @@
 // coldseald and the courier are killed at every call of a whole request that changes something outside them, and every such call
 // on the disk fails: with EIO once, with EROFS or ENOSPC from there on. In shares; each says how many points it tried.
 #include "tests/support/crashes.hpp"
+#include "tests/support/serial_crashes.hpp"
 
 #include <gtest/gtest.h>
 
@@ -83,6 +84,15 @@ TEST(CourierCrashSweep, AnyCallThatFailsIsSaidAndTheNextRoundFinishes) {
   const int room = crashes.points_of(kRoomKinds);
   for (int at = 1; at <= room; ++at) EXPECT_EQ(crashes.fail(at, true, kRoomKinds, ENOSPC), "");
 }
+
+class SerialCourierCrashSweep : public testing::TestWithParam<int> {};
+
+TEST_P(SerialCourierCrashSweep, BothWaysArriveWholeWhereverTheCourierDies) {
+  SerialCourierCrashes crashes;
+  std::cout << crashes.counted() << std::endl;
+  each_of_share(crashes.points(), GetParam(), [&](int at) { return crashes.strike(at, at % 2 == 0 ? FaultDeed::kill_half : FaultDeed::kill); });
+}
+INSTANTIATE_TEST_SUITE_P(Shares, SerialCourierCrashSweep, testing::Range(0, kCrashShares));
 
 }  // namespace
 }  // namespace tests

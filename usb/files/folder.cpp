@@ -170,7 +170,7 @@ Result<FoundFile> Folder::stat(std::string_view relative) const {
   return FoundFile{std::string(relative), static_cast<std::uint64_t>(status.st_size), nanoseconds(status.st_mtim)};
 }
 
-Result<std::vector<std::string>> Folder::names(std::size_t limit, bool (*wanted)(std::string_view)) const {
+Result<std::vector<std::string>> Folder::names(std::size_t limit, const std::function<bool(std::string_view)>& wanted) const {
   const int again = TRY(open_below(".", O_RDONLY | O_DIRECTORY));
   const OpenFolder folder = TRY(listing(again, shown_));
   std::vector<std::string> kept;

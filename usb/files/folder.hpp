@@ -5,6 +5,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -26,7 +27,7 @@ class Folder {
   base::Result<FoundFile> stat(std::string_view relative) const;
   // Names directly in this folder, sorted. At most `limit` of those that `wanted` accepts are kept: the rest of a
   // longer folder is left out, so that junk on a stick cannot hide or block what is wanted.
-  base::Result<std::vector<std::string>> names(std::size_t limit, bool (*wanted)(std::string_view)) const;
+  base::Result<std::vector<std::string>> names(std::size_t limit, const std::function<bool(std::string_view)>& wanted) const;
   // Every file below, as files_below() in tree_walk.hpp.
   base::Result<std::vector<FoundFile>> files(std::size_t file_limit, std::uint64_t byte_limit) const;
 

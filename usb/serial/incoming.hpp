@@ -25,6 +25,7 @@ class Incoming {
   // Valid until the next take().
   usb::Progress progress() const { return {id_, path_, done_, total_}; }
   const std::string& id() const { return id_; }
+  bool is_going() const { return going_; }   // the sender has said where it begins
 
  private:
   Incoming(usb::PartialParcel parcel, usb::IfThere if_there) : parcel_(std::move(parcel)), if_there_(if_there) {}

@@ -29,6 +29,7 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr Duration kStopCheck = std::chrono::milliseconds(200);
+constexpr Duration kStuck = std::chrono::minutes(20);   // an end that reads back a large file takes nothing meanwhile
 
 }  // namespace
 
@@ -56,6 +57,7 @@ struct Link::Device {
   Device(const Device&) = delete;
   Device& operator=(const Device&) = delete;
 
+  Duration stuck = kStuck;
   static Instant now() { return std::chrono::steady_clock::now(); }
   void wake() { asio::post(io, [] {}); }
 
@@ -193,11 +195,25 @@ Result<bool> Link::connect(Duration wait) {
 
 Result<void> Link::send(Bytes message) {
   std::unique_lock lock(device_->mutex);
-  TRY(device_->wait(lock, Instant::max(), [&] { return device_->session.can_send(message.size()) && !device_->failure; }));
+  // A slow line moves, however slowly. An end that answers for ever and takes nothing is as good as none.
+  std::uint64_t left = device_->session.unacknowledged();
+  Instant until = Device::now() + device_->stuck;
+  while (!device_->session.can_send(message.size()) || device_->failure) {
+    TRY(device_->wait(lock, std::min(until, Device::now() + kStopCheck), [&] { return device_->session.can_send(message.size()) && !device_->failure; }));
+    if (const std::uint64_t now_left = device_->session.unacknowledged(); now_left != left) {
+      left = now_left;
+      until = Device::now() + device_->stuck;
+    }
+    if (Device::now() >= until)
+      return fail(Errc::unavailable, fmt::format("{}: the other end is there but has taken nothing for {} s", device_->shown,
+                                                 std::chrono::duration_cast<std::chrono::seconds>(device_->stuck).count()));
+  }
   device_->session.send(message);
   device_->wake();
   return {};
 }
+
+void Link::set_patience(Duration stuck) { device_->stuck = stuck; }
 
 Result<std::optional<Bytes>> Link::receive(Duration wait) {
   std::unique_lock lock(device_->mutex);

@@ -21,7 +21,7 @@ namespace serial {
 class Channel {
  public:
   virtual ~Channel() = default;
-  // Waits while the other end takes nothing more.
+  // Waits while the other end takes nothing more; Errc::unavailable when that lasts too long.
   virtual base::Result<void> send(base::Bytes message) = 0;
   // The next message; nothing when none came within `wait`.
   virtual base::Result<std::optional<base::Bytes>> receive(Duration wait) = 0;
@@ -40,6 +40,7 @@ class Link final : public Channel {
   // Waits until the peer is there; false when it is not within `wait`.
   base::Result<bool> connect(Duration wait);
   base::Result<void> send(base::Bytes message) override;
+  void set_patience(Duration stuck);   // with an end that takes nothing more; 20 minutes unless told
   base::Result<std::optional<base::Bytes>> receive(Duration wait) override;
   std::uint64_t unacknowledged() const override;
   // Waits, no longer than that, until everything sent has been acknowledged, then tells the peer that the link is over.

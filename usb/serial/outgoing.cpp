@@ -140,10 +140,10 @@ class Sender {
 
 Result<void> say(Channel& channel, const Words& words) { return channel.send(encode_words(words)); }
 
-Result<Words> next_words(Channel& channel, const std::function<Result<void>()>& meanwhile) {
+Result<Words> next_words(Channel& channel, const std::function<Result<void>()>& meanwhile, Duration patience) {
   constexpr Duration kSlice = std::chrono::milliseconds(250);
   std::uint64_t waiting = channel.unacknowledged();
-  for (Duration quiet{}; quiet < kAnswer; quiet += kSlice) {
+  for (Duration quiet{}; quiet < patience; quiet += kSlice) {
     const std::optional<Bytes> message = TRY(channel.receive(kSlice));
     if (message) return decode_words(*message);
     if (meanwhile) TRY(meanwhile());
@@ -165,7 +165,7 @@ tl::unexpected<base::Error> fail_answer(const Words& words) {
 Result<Sent> send_parcel(Channel& channel, const usb::ParcelReader& parcel, const usb::OnProgress& progress) {
   const Bytes document = TRY(parcel.document());
   TRY(say(channel, Offer{parcel.kind(), parcel.id(), parcel.bytes(), crypto::sha256(document)}));
-  const Words answer = TRY(next_words(channel, {}));
+  const Words answer = TRY(next_words(channel, {}, kReading));   // it reads what it has
   if (std::holds_alternative<Accepted>(answer)) return Sent{parcel.id(), true, 0};
   const auto* ready = std::get_if<Ready>(&answer);
   if (ready == nullptr) return fail_answer(answer);
@@ -178,7 +178,7 @@ Result<Sent> send_parcel(Channel& channel, const usb::ParcelReader& parcel, cons
     return tl::unexpected<base::Error>(sent.error());
   }
   TRY(say(channel, Commit{}));
-  const Words verdict = TRY(next_words(channel, [&] { return sender.show(); }));
+  const Words verdict = TRY(next_words(channel, [&] { return sender.show(); }, kReading));   // it reads what it wrote
   if (const auto* accepted = std::get_if<Accepted>(&verdict)) return Sent{parcel.id(), accepted->was_there, start.bytes};
   return fail_answer(verdict);
 }

@@ -33,10 +33,12 @@ class Server {
   // Returns only errors of the channel: what the host does wrong is answered.
   Result<void> serve() {
     while (true) {
-      const std::optional<Bytes> message = TRY(channel_.receive(kAnswer));
+      const bool host_reads = incoming_ && !incoming_->is_going();   // what it has of a parcel that is to go on
+      const Duration patience = host_reads ? kReading : kAnswer;
+      const std::optional<Bytes> message = TRY(channel_.receive(patience));
       if (!message) {
         if (incoming_) {
-          TRY(refuse(base::Error(Errc::unavailable, "nothing more of the request came for 120 seconds")));
+          TRY(refuse(base::Error(Errc::unavailable, fmt::format("nothing more of the request came for {} seconds", std::chrono::duration_cast<std::chrono::seconds>(patience).count()))));
         }
         continue;
       }
@@ -80,10 +82,11 @@ class Server {
     return say(Accepted{false});
   }
 
-  bool has_request(const std::string& id) const {
+  // By coldseald, which has verified it: answered, or waiting. A refusal at the door has no owner and proves nothing: somebody may have
+  // sent something else under this id.
+  bool is_known(const std::string& id) const {
     std::error_code error;
-    return fs::exists(fs::symlink_status(boxes_.inbox / id, error)) ||
-           fs::exists(fs::symlink_status(boxes_.outbox / id / wire::kReceiptName, error)) ||
+    return fs::exists(fs::symlink_status(boxes_.outbox / id / usb::kOwnerName, error)) ||
            fs::exists(fs::symlink_status(boxes_.outbox / (id + std::string(usb::kWaitingSuffix)), error));
   }
 
@@ -91,10 +94,13 @@ class Server {
     incoming_.reset();
     if (offer.kind != usb::ParcelKind::request)
       return refuse(base::Error(Errc::refused, "an appliance takes requests only"));
-    if (has_request(offer.id)) {
+    std::error_code ignored;
+    const bool has_arrived = fs::exists(fs::symlink_status(boxes_.inbox / offer.id, ignored));
+    if (is_known(offer.id) || (has_arrived && has_document(boxes_.inbox, offer))) {
       tell(Served::What::was_there, offer.id);
       return say(Accepted{true});
     }
+    if (has_arrived) return refuse(base::Error(Errc::unavailable, "something else with this id has arrived and is not looked at yet; try again later"));
     // What hosts left unfinished may not fill the disk.
     (void)usb::prune_unfinished(boxes_.inbox, base::limits::kUnfinishedParcels, 0);
     if (const Result<void> room = usb::expect_room_in_inbox(boxes_.inbox); !room) return refuse(room.error());
@@ -139,10 +145,12 @@ class Server {
   // Of the submitter at the other end.
   std::vector<ListedRequest> answered(const usb::Folder& outbox) const {
     std::vector<ListedRequest> listed;
-    const Result<std::vector<std::string>> found = outbox.names(base::limits::kRequestsOnAStick, wire::is_request_id);
+    // Those of others do not count: however many there are, they cannot hide what is this submitter's.
+    const Result<std::vector<std::string>> found = outbox.names(base::limits::kRequestsOnAStick, [&](std::string_view name) {
+      return wire::is_request_id(name) && owner_of(outbox, std::string(name)) == proven_;
+    });
     if (!found) return listed;
     for (const std::string& id : *found) {
-      if (owner_of(outbox, id) != proven_) continue;
       const Result<usb::ParcelReader> parcel = usb::ParcelReader::open(outbox, id, usb::ParcelKind::response);
       if (parcel) listed.push_back({id, RequestPlace::answered, parcel->bytes()});
     }
@@ -154,13 +162,14 @@ class Server {
   }
   std::vector<ListedRequest> taken(const usb::Folder& outbox) const {
     std::vector<ListedRequest> listed;
-    const Result<std::vector<std::string>> found = outbox.names(base::limits::kRequestsOnAStick, is_waiting_name);
-    if (!found) return listed;
-    for (const std::string& name : *found) {
+    const Result<std::vector<std::string>> found = outbox.names(base::limits::kRequestsOnAStick, [&](std::string_view name) {
+      if (!is_waiting_name(name)) return false;
       const Result<Bytes> owner = outbox.read(name, kOwnerBytes);
-      if (owner && base::as_text(*owner) == proven_)
-        listed.push_back({name.substr(0, name.size() - usb::kWaitingSuffix.size()), RequestPlace::taken, 0});
-    }
+      return owner && base::as_text(*owner) == proven_;
+    });
+    if (!found) return listed;
+    for (const std::string& name : *found)
+      listed.push_back({name.substr(0, name.size() - usb::kWaitingSuffix.size()), RequestPlace::taken, 0});
     return listed;
   }
 

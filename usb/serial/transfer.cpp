@@ -134,7 +134,7 @@ Result<Collected> fetch_response(Channel& channel, const std::string& id, const 
   }
   TRY(say(channel, Ready{incoming->standing()}));
   while (true) {
-    const Words words = TRY(next_words(channel));
+    const Words words = TRY(next_words(channel, {}, incoming->is_going() ? kAnswer : kReading));
     Result<bool> complete = incoming->take(words, std::chrono::steady_clock::now());
     if (complete && progress) {
       if (Result<void> go_on = progress(incoming->progress()); !go_on) complete = tl::unexpected<base::Error>(go_on.error());

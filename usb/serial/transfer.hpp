@@ -87,7 +87,8 @@ using FillRandom = std::function<void(std::span<std::uint8_t>)>;
 // because its request never got as far as that, is given to any proven key that knows its id, and not listed.
 base::Error serve(Channel& channel, const Boxes& boxes, const FillRandom& random, const std::function<void(const Served&)>& on_event);
 
-// How long either end waits for the other's next word.
+// How long either end waits for the other's next word; and where the other first reads what it has of a parcel, to go on with it.
 inline constexpr Duration kAnswer = std::chrono::seconds(120);
+inline constexpr Duration kReading = std::chrono::minutes(20);
 
 }  // namespace serial

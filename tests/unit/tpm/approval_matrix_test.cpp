@@ -156,5 +156,19 @@ INSTANTIATE_TEST_SUITE_P(Uses, ApprovalMatrix,
                                          Use::same_handle_again, Use::after_expiry, Use::after_reset),
                          name_of_use);
 
+using PresentedApprovals = Custody;
+
+// What the ceremony shows its witnesses: a refusal counts only when it is the TPM's own.
+TEST_F(PresentedApprovals, AreRefusedForAnotherDigestAndNothingElseCountsAsARefusal) {
+  QuorumKey key = key_of_three();
+  const std::vector<Approval> two = approvals(key, {0, 2}, {driver});
+  ASSERT_OK(key.expect_refused(other, driver, two));
+  ASSERT_OK(key.expect_refused(driver, driver, std::span(two).first(1)));
+  expect_error(key.expect_refused(driver, driver, two), Errc::tpm, "the TPM has signed what it must not sign");
+  const std::vector<Approval> more = approvals(key, {0, 2}, {driver});
+  swtpm.kill();
+  expect_error(key.expect_refused(other, driver, more), Errc::tpm, "the TPM should have refused the approvals, but");
+}
+
 }  // namespace
 }  // namespace tpm

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 #include <zstd.h>
 
+#include "crypto/verify_signature.hpp"
 #include "tests/support/parcels.hpp"
 #include "tests/support/software_key.hpp"
 #include "tests/support/temp_dir.hpp"
@@ -168,6 +169,60 @@ TEST(SerialServe, GivesNothingToAHostWithoutAProof) {
     ASSERT_NE(refused, nullptr);
     EXPECT_EQ(refused->code, Errc::refused) << refused->reason;
   }
+}
+
+// A host that answers the challenge as it must: the script's randomness is known.
+std::vector<Bytes> proven(tests::SoftwareKey& key, const std::vector<Words>& then) {
+  Challenge challenge;
+  fill_random(challenge.random);
+  std::vector<Bytes> says = {encode_words(AskChallenge{}),
+                             encode_words(Proof{base::to_bytes(key.public_key_der()), *key.sign(proof_digest(challenge))})};
+  for (const Words& words : then) says.push_back(encode_words(words));
+  return says;
+}
+
+TEST(SerialServe, HoweverManyResponsesOfOthersThereAreAHostSeesItsOwn) {
+  const tests::TempDir dir;
+  const Boxes boxes{dir / "inbox", dir / "outbox"};
+  tests::SoftwareKey key = tests::SoftwareKey::generate_p256();
+  for (int i = 0; i < 1500; ++i) {   // refused at the door: without an owner
+    const std::string id = crypto::sha256(base::as_bytes(std::to_string(i))).hex();
+    fs::create_directories(boxes.outbox / id);
+    tests::write_text(boxes.outbox / (crypto::sha256(base::as_bytes("w" + std::to_string(i))).hex() + ".waiting"), "somebody else");
+  }
+  const std::string owner = crypto::PublicKey::parse(key.public_key_der())->keyid();
+  tests::make_response(boxes.outbox, kId, {{"a.cat", {1}}});
+  tests::write_text(boxes.outbox / kId / usb::kOwnerName, owner);
+  tests::write_text(boxes.outbox / (tests::some_id('b') + ".waiting"), owner);
+  Script script(proven(key, {ListRequests{}}));
+  (void)serve(script, boxes, fill_random, [](const Served&) {});
+  const Words last = *decode_words(script.answers.back());
+  const auto* list = std::get_if<Requests>(&last);
+  ASSERT_NE(list, nullptr);
+  ASSERT_EQ(list->requests.size(), 2U);
+  EXPECT_EQ(list->requests[0].id, tests::some_id('b'));
+  EXPECT_EQ(list->requests[1].id, kId);
+}
+
+// Whoever learns a request's id before it arrives can send something else under it. That is refused at the door, and must not keep
+// the request itself out.
+TEST(SerialServe, SomethingElseUnderARequestsIdDoesNotKeepTheRequestOut) {
+  const tests::TempDir dir;
+  const Boxes boxes{dir / "inbox", dir / "outbox"};
+  const auto answer_to = [&](const Offer& offered) {
+    Script script({encode_words(offered)});
+    (void)serve(script, boxes, fill_random, [](const Served&) {});
+    return *decode_words(script.answers.back());
+  };
+  tests::make_response(boxes.outbox, kId, {}, "{refused at the door}");
+  EXPECT_TRUE(std::holds_alternative<Ready>(answer_to(offer("{}"))));
+  tests::make_request(boxes.inbox, kId, {}, "{something else}");
+  const Words busy = answer_to(offer("{}"));
+  ASSERT_TRUE(std::holds_alternative<Refused>(busy));
+  EXPECT_EQ(std::get<Refused>(busy).code, Errc::unavailable);
+  EXPECT_TRUE(std::holds_alternative<Accepted>(answer_to(offer("{something else}"))));
+  tests::write_text(boxes.outbox / kId / usb::kOwnerName, "somebody");   // answered, and verified before
+  EXPECT_TRUE(std::holds_alternative<Accepted>(answer_to(offer("{}"))));
 }
 
 TEST(SerialServe, KeepsOnlyTheNewestUnfinishedRequests) {
