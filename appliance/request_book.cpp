@@ -140,11 +140,11 @@ Result<void> RequestBook::apply(const AuditLine& line) {
       return {};
     case AuditEvent::withdrawn:
       record.state = RequestState::withdrawn;
-      record.decision = line;
+      record.decision = std::make_shared<const AuditLine>(line);
       return {};
     case AuditEvent::request_expired:
       record.state = RequestState::expired;
-      record.decision = line;
+      record.decision = std::make_shared<const AuditLine>(line);
       return {};
     case AuditEvent::delivered:
       record.state = RequestState::delivered;

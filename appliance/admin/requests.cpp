@@ -57,7 +57,7 @@ Result<void> withdraw_request(const AdminDesk& desk, const std::string& id, cons
     return fail(Errc::refused, fmt::format("request {} is {}: start coldseald once, so that it puts right what was interrupted", request->id.substr(0, 8),
                                            request_state_name(request->state)));
   tpm::Device* const device = TRY(desk.custody.device());
-  const tpm::Quorum administrators = TRY(load_administrators(desk.layout, *device));
+  const tpm::Quorum administrators = TRY(load_administrators(desk.layout));
   for (const tpm::Officer& person : administrators.officers) {
     if (person.name != name) continue;
     TRY(show_box(desk));

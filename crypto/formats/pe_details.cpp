@@ -227,7 +227,8 @@ Result<void> for_each_node(ByteView nodes, std::size_t& budget, Use use) {
 
 Result<std::string> node_text(ByteView value) {
   std::string text = TRY(base::utf8_from_utf16le(value.size() % 2 == 0 ? value : value.first(value.size() - 1)));
-  return text.substr(0, std::min(text.find('\0'), text.size()));
+  text.erase(std::find(text.begin(), text.end(), '\0'), text.end());
+  return text;
 }
 
 }  // namespace

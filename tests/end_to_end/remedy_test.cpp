@@ -12,8 +12,8 @@
 namespace tests {
 namespace {
 
-const TestOfficer& kAda = ApplianceRig::officers()[0];
-const std::vector<TestOfficer>& kAdministrators = ApplianceRig::administrators();
+const TestOfficer& kBlocked = ApplianceRig::officers()[0];
+const std::vector<TestOfficer>& kUnlockers = ApplianceRig::administrators();
 
 class AtTheConsole : public testing::Test {
  protected:
@@ -28,7 +28,7 @@ class AtTheConsole : public testing::Test {
     return request.id();
   }
   void block_ada(const std::string& id) const {
-    for (int i = 0; i < 5; ++i) EXPECT_FALSE(rig_.try_to_approve(id, {{kAda.name, "999999"}}));
+    for (int i = 0; i < 5; ++i) EXPECT_FALSE(rig_.try_to_approve(id, {{kBlocked.name, "999999"}}));
   }
   std::unique_ptr<AtTerminal> console() const {
     auto console = std::make_unique<AtTerminal>(Command{program("coldseal-console"), "--root", rig_.root()});
@@ -38,8 +38,8 @@ class AtTheConsole : public testing::Test {
   static void begin_to_unlock_ada(AtTerminal& console) {
     console.type("u");
     console.expect("who is blocked");
-    console.type(kAda.name);
-    console.expect("5 tries for " + kAda.name + " (key class release), the same PIN");
+    console.type(kBlocked.name);
+    console.expect("5 tries for " + kBlocked.name + " (key class release), the same PIN");
     console.expect("this box says: ");
     console.expect("administrator (Enter to stop)");
   }
@@ -69,36 +69,36 @@ TEST_F(AtTheConsole, AdministratorsUnlockAnOfficerWhoThenApproves) {
   const auto first = console();
   first->type("u");
   first->expect("who is blocked");
-  first->type(kAda.name);
-  first->expect("not done: " + kAda.name + " is not blocked");
+  first->type(kBlocked.name);
+  first->expect("not done: " + kBlocked.name + " is not blocked");
   block_ada(id);
   begin_to_unlock_ada(*first);
-  enter(*first, {kAdministrators[0].name, "000000"});
+  enter(*first, {kUnlockers[0].name, "000000"});
   first->expect("not done: ");
   first->expect("administrator (Enter to stop)");
-  enter(*first, kAda);   // no administrator
+  enter(*first, kBlocked);   // no administrator
   first->expect("not done: ");
   first->expect("administrator (Enter to stop)");
   const std::size_t acts = log_of("administration").size();
-  enter(*first, kAdministrators[0]);
-  first->expect("approved by " + kAdministrators[0].name);
+  enter(*first, kUnlockers[0]);
+  first->expect("approved by " + kUnlockers[0].name);
   first->expect("1 more of: ");
   first->expect("administrator (Enter to stop)");
   EXPECT_EQ(log_of("administration").size(), acts) << "one administrator is not enough";
-  enter(*first, kAdministrators[0]);
+  enter(*first, kUnlockers[0]);
   first->expect("has approved already");
   first->expect("administrator (Enter to stop)");
-  enter(*first, kAdministrators[2]);
-  first->expect("unlock " + kAda.name + ": done");
+  enter(*first, kUnlockers[2]);
+  first->expect("unlock " + kBlocked.name + ": done");
   const std::vector<nlohmann::json> logged = log_of("administration");
   ASSERT_EQ(logged.size(), acts + 1);
-  EXPECT_EQ(logged.back().at("data").at("what"), "unlock " + kAda.name);
-  EXPECT_EQ(logged.back().at("data").at("administrators"), kAdministrators[0].name + ", " + kAdministrators[2].name);
+  EXPECT_EQ(logged.back().at("data").at("what"), "unlock " + kBlocked.name);
+  EXPECT_EQ(logged.back().at("data").at("administrators"), kUnlockers[0].name + ", " + kUnlockers[2].name);
   const std::vector<nlohmann::json> failed = log_of("approval-failed");
   ASSERT_GE(failed.size(), 7U);
-  EXPECT_EQ(failed[5].at("data").at("officer"), kAdministrators[0].name);
+  EXPECT_EQ(failed[5].at("data").at("officer"), kUnlockers[0].name);
   EXPECT_EQ(failed[6].at("data").at("officer"), "nobody of that roster") << "what was typed as a name may be a PIN";
-  rig_.approve(id, {kAda, ApplianceRig::officers()[1]});
+  rig_.approve(id, {kBlocked, ApplianceRig::officers()[1]});
   rig_.wait_for_response(id);
 }
 
@@ -108,13 +108,13 @@ TEST_F(AtTheConsole, WhatAdministratorsStopOrLeaveIsNotDone) {
   {
     const auto first = console();
     begin_to_unlock_ada(*first);
-    enter(*first, kAdministrators[0]);
+    enter(*first, kUnlockers[0]);
     first->expect("approved by ");
     first->expect("administrator (Enter to stop)");
     const auto second = console();   // one thing at a time
     second->type("u");
     second->expect("who is blocked");
-    second->type(kAda.name);
+    second->type(kBlocked.name);
     second->expect("not done: something else is being approved");
     second->expect("number to read a request");
     second->type("t");
@@ -123,7 +123,7 @@ TEST_F(AtTheConsole, WhatAdministratorsStopOrLeaveIsNotDone) {
     first->expect("stopped; nothing was done");
     first->expect("number to read a request");
     begin_to_unlock_ada(*first);   // and the one who approved has to enter again
-    enter(*first, kAdministrators[1]);
+    enter(*first, kUnlockers[1]);
     first->expect("1 more of: ");
     first->hang_up();
   }
@@ -131,7 +131,7 @@ TEST_F(AtTheConsole, WhatAdministratorsStopOrLeaveIsNotDone) {
   begin_to_unlock_ada(*third);
   third->type("");
   third->expect("stopped; nothing was done");
-  EXPECT_FALSE(rig_.try_to_approve(id, {kAda, ApplianceRig::officers()[1]})) << "still blocked";
+  EXPECT_FALSE(rig_.try_to_approve(id, {kBlocked, ApplianceRig::officers()[1]})) << "still blocked";
 }
 
 TEST_F(AtTheConsole, ATpmThatGoesAwayMeanwhileDoesNothingAndIsTakenUpAgain) {
@@ -140,17 +140,17 @@ TEST_F(AtTheConsole, ATpmThatGoesAwayMeanwhileDoesNothingAndIsTakenUpAgain) {
   const auto first = console();
   begin_to_unlock_ada(*first);
   rig_.tpm().kill();
-  enter(*first, kAdministrators[0]);
+  enter(*first, kUnlockers[0]);
   first->expect("not done: ");
   first->expect("number to read a request");
   rig_.tpm().start();
   begin_to_unlock_ada(*first);
-  enter(*first, kAdministrators[0]);
+  enter(*first, kUnlockers[0]);
   first->expect("approved by ");
   first->expect("administrator (Enter to stop)");
-  enter(*first, kAdministrators[1]);
-  first->expect("unlock " + kAda.name + ": done");
-  rig_.approve(id, {kAda, ApplianceRig::officers()[1]});
+  enter(*first, kUnlockers[1]);
+  first->expect("unlock " + kBlocked.name + ": done");
+  rig_.approve(id, {kBlocked, ApplianceRig::officers()[1]});
   rig_.wait_for_response(id);
 }
 
@@ -164,9 +164,9 @@ TEST_F(AtTheConsole, GuessesNeverBlockSoManyAdministratorsThatNobodyCanUnlockThe
     first->expect("not done: ");
     first->expect("administrator (Enter to stop)");
   };
-  for (int i = 0; i < 5; ++i) guess(kAdministrators[0]);   // one may be blocked: two are left
-  for (int i = 0; i < 4; ++i) guess(kAdministrators[1]);
-  enter(*first, {kAdministrators[1].name, "999999"});
+  for (int i = 0; i < 5; ++i) guess(kUnlockers[0]);   // one may be blocked: two are left
+  for (int i = 0; i < 4; ++i) guess(kUnlockers[1]);
+  enter(*first, {kUnlockers[1].name, "999999"});
   first->expect("has one try left");
   first->expect("use coldseal-admin");
   first->expect("administrator (Enter to stop)");
@@ -174,7 +174,7 @@ TEST_F(AtTheConsole, GuessesNeverBlockSoManyAdministratorsThatNobodyCanUnlockThe
   first->expect("number to read a request");
   rig_.stop_daemon();
   // At coldseal-admin, which needs root on the box, the last try counts.
-  rig_.administer({"administrator", "unlock", kAdministrators[0].name}, {kAdministrators[1], kAdministrators[2]});
+  rig_.administer({"administrator", "unlock", kUnlockers[0].name}, {kUnlockers[1], kUnlockers[2]});
 }
 
 TEST_F(AtTheConsole, AnAdministratorIsUnlockedByTheOthersAndAPowerCutInBetweenDoesNothing) {
@@ -182,7 +182,7 @@ TEST_F(AtTheConsole, AnAdministratorIsUnlockedByTheOthersAndAPowerCutInBetweenDo
   first->type("l");
   first->expect("administrator (Enter to stop)");
   for (int i = 0; i < 5; ++i) {
-    enter(*first, {kAdministrators[0].name, "999999"});
+    enter(*first, {kUnlockers[0].name, "999999"});
     first->expect("not done: ");
     first->expect("administrator (Enter to stop)");
   }
@@ -191,10 +191,10 @@ TEST_F(AtTheConsole, AnAdministratorIsUnlockedByTheOthersAndAPowerCutInBetweenDo
   const auto begin = [](AtTerminal& console) {
     console.type("u");
     console.expect("who is blocked");
-    console.type(kAdministrators[0].name);
-    console.expect("5 tries for " + kAdministrators[0].name + " (administrators), the same PIN");
+    console.type(kUnlockers[0].name);
+    console.expect("5 tries for " + kUnlockers[0].name + " (administrators), the same PIN");
     console.expect("administrator (Enter to stop)");
-    enter(console, kAdministrators[1]);
+    enter(console, kUnlockers[1]);
     console.expect("1 more of: ");
   };
   begin(*first);
@@ -206,8 +206,8 @@ TEST_F(AtTheConsole, AnAdministratorIsUnlockedByTheOthersAndAPowerCutInBetweenDo
   first = console();
   begin(*first);
   first->expect("administrator (Enter to stop)");
-  enter(*first, kAdministrators[2]);
-  first->expect("unlock " + kAdministrators[0].name + ": done");
+  enter(*first, kUnlockers[2]);
+  first->expect("unlock " + kUnlockers[0].name + ": done");
 }
 
 TEST_F(AtTheConsole, NobodysNameIsNotUnlocked) {

@@ -16,7 +16,7 @@ using base::Bytes;
 using base::Errc;
 namespace fs = std::filesystem;
 
-const std::string kId = tests::some_id('a');
+const std::string kRequest = tests::some_id('a');
 
 void fill_random(std::span<std::uint8_t> out) {   // a script asks for one challenge, and answers another
   for (std::size_t i = 0; i < out.size(); ++i) out[i] = static_cast<std::uint8_t>(i + 1);
@@ -66,7 +66,7 @@ Outcome served(const std::vector<Words>& says) {
 }
 
 Offer offer(const std::string& document) {
-  return {usb::ParcelKind::request, kId, 0, crypto::sha256(base::as_bytes(document))};
+  return {usb::ParcelKind::request, kRequest, 0, crypto::sha256(base::as_bytes(document))};
 }
 
 FileEnd end_of(const Bytes& file) { return {crypto::sha256(file)}; }
@@ -160,8 +160,8 @@ TEST(SerialServe, GivesNothingToAHostWithoutAProof) {
   const Challenge made_up{};
   const Proof replayed{base::to_bytes(key.public_key_der()), *key.sign(proof_digest(made_up))};
   const std::vector<std::vector<Words>> attempts = {
-      {ListRequests{}}, {GetResponse{kId}}, {replayed, ListRequests{}}, {AskChallenge{}, replayed, ListRequests{}},
-      {AskChallenge{}, Proof{{1, 2, 3}, {4}}, GetResponse{kId}}};
+      {ListRequests{}}, {GetResponse{kRequest}}, {replayed, ListRequests{}}, {AskChallenge{}, replayed, ListRequests{}},
+      {AskChallenge{}, Proof{{1, 2, 3}, {4}}, GetResponse{kRequest}}};
   for (const std::vector<Words>& says : attempts) {
     const Outcome outcome = served(says);
     ASSERT_FALSE(outcome.answers.empty());
@@ -191,8 +191,8 @@ TEST(SerialServe, HoweverManyResponsesOfOthersThereAreAHostSeesItsOwn) {
     tests::write_text(boxes.outbox / (crypto::sha256(base::as_bytes("w" + std::to_string(i))).hex() + ".waiting"), "somebody else");
   }
   const std::string owner = crypto::PublicKey::parse(key.public_key_der())->keyid();
-  tests::make_response(boxes.outbox, kId, {{"a.cat", {1}}});
-  tests::write_text(boxes.outbox / kId / usb::kOwnerName, owner);
+  tests::make_response(boxes.outbox, kRequest, {{"a.cat", {1}}});
+  tests::write_text(boxes.outbox / kRequest / usb::kOwnerName, owner);
   tests::write_text(boxes.outbox / (tests::some_id('b') + ".waiting"), owner);
   Script script(proven(key, {ListRequests{}}));
   (void)serve(script, boxes, fill_random, [](const Served&) {});
@@ -201,7 +201,7 @@ TEST(SerialServe, HoweverManyResponsesOfOthersThereAreAHostSeesItsOwn) {
   ASSERT_NE(list, nullptr);
   ASSERT_EQ(list->requests.size(), 2U);
   EXPECT_EQ(list->requests[0].id, tests::some_id('b'));
-  EXPECT_EQ(list->requests[1].id, kId);
+  EXPECT_EQ(list->requests[1].id, kRequest);
 }
 
 // Whoever learns a request's id before it arrives can send something else under it. That is refused at the door, and must not keep
@@ -214,14 +214,14 @@ TEST(SerialServe, SomethingElseUnderARequestsIdDoesNotKeepTheRequestOut) {
     (void)serve(script, boxes, fill_random, [](const Served&) {});
     return *decode_words(script.answers.back());
   };
-  tests::make_response(boxes.outbox, kId, {}, "{refused at the door}");
+  tests::make_response(boxes.outbox, kRequest, {}, "{refused at the door}");
   EXPECT_TRUE(std::holds_alternative<Ready>(answer_to(offer("{}"))));
-  tests::make_request(boxes.inbox, kId, {}, "{something else}");
+  tests::make_request(boxes.inbox, kRequest, {}, "{something else}");
   const Words busy = answer_to(offer("{}"));
   ASSERT_TRUE(std::holds_alternative<Refused>(busy));
   EXPECT_EQ(std::get<Refused>(busy).code, Errc::unavailable);
   EXPECT_TRUE(std::holds_alternative<Accepted>(answer_to(offer("{something else}"))));
-  tests::write_text(boxes.outbox / kId / usb::kOwnerName, "somebody");   // answered, and verified before
+  tests::write_text(boxes.outbox / kRequest / usb::kOwnerName, "somebody");   // answered, and verified before
   EXPECT_TRUE(std::holds_alternative<Accepted>(answer_to(offer("{}"))));
 }
 
@@ -251,7 +251,7 @@ TEST(SerialServe, PutsARequestThatMakesNoProgressAside) {
   const Words answer = *decode_words(script.answers[1]);
   ASSERT_TRUE(std::holds_alternative<Refused>(answer));
   EXPECT_EQ(std::get<Refused>(answer).code, Errc::unavailable);
-  EXPECT_FALSE(fs::exists(boxes.inbox / kId));
+  EXPECT_FALSE(fs::exists(boxes.inbox / kRequest));
 }
 
 TEST(SerialServe, GoesOnAfterARefusal) {
