@@ -9,6 +9,7 @@
 #include <charconv>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <deque>
 #include <exception>
 #include <new>
@@ -70,6 +71,9 @@ base::Result<base::Bytes> inspect_given(std::string_view os_list, std::string_vi
     sources.push_back(TRY(usb::FileSource::adopt(file.number, file.path)));
     files.push_back({file.path, &sources.back()});
   }
+  // Dates of certificates are held against UTC; the C library would look for a time zone's file at the first of them.
+  setenv("TZ", "UTC0", 1);
+  tzset();
   TRY(appliance::confine_inspector());
   return package::encode_inspection(package::inspect(files, split(os_list), date));
 }
