@@ -10,7 +10,7 @@ namespace {
 
 using base::Errc;
 
-InfFile parsed(std::string_view text) {
+InfFile parsed_inf(std::string_view text) {
   Result<InfFile> inf = InfFile::parse(base::as_bytes(text));
   EXPECT_TRUE(inf.has_value()) << inf.error().text();
   return std::move(*inf);
@@ -53,12 +53,12 @@ TEST(InfFile, ReadsTheSameTextFromEveryEncoding) {
 }
 
 TEST(InfFile, ReadsWindows1252BeyondLatin1) {
-  const InfFile inf = parsed("[Strings]\na = \x80\x99\n");   // euro sign, trade mark sign
+  const InfFile inf = parsed_inf("[Strings]\na = \x80\x99\n");   // euro sign, trade mark sign
   EXPECT_EQ(inf.expand("%a%").value_or("?"), "\xE2\x82\xAC\xE2\x84\xA2");
 }
 
 TEST(InfFile, SplitsFieldsAtCommasOutsideQuotes) {
-  const InfFile inf = parsed("[s]\n  key = a , \" b, c \" ,, \"say \"\"hi\"\"\" ; comment, x\n");
+  const InfFile inf = parsed_inf("[s]\n  key = a , \" b, c \" ,, \"say \"\"hi\"\"\" ; comment, x\n");
   const InfLine& line = inf.section("S")->lines.at(0);
   EXPECT_EQ(line.key, "key");
   EXPECT_EQ(line.fields, (std::vector<std::string>{"a", " b, c ", "", "say \"hi\""}));
@@ -67,19 +67,19 @@ TEST(InfFile, SplitsFieldsAtCommasOutsideQuotes) {
 }
 
 TEST(InfFile, KeepsSemicolonsAndBackslashesInsideQuotes) {
-  const InfFile inf = parsed("[s]\na = \"x;y\\\"\nb = 2\n");
+  const InfFile inf = parsed_inf("[s]\na = \"x;y\\\"\nb = 2\n");
   EXPECT_EQ(inf.line("s", "a")->field(0), "x;y\\");
   EXPECT_EQ(inf.line("s", "b")->field(0), "2");
 }
 
 TEST(InfFile, ClosesAQuoteAtTheEndOfItsLine) {
-  const InfFile inf = parsed("[s]\r\na = \"open\r\nb = 2\r\n");
+  const InfFile inf = parsed_inf("[s]\r\na = \"open\r\nb = 2\r\n");
   EXPECT_EQ(inf.line("s", "a")->field(0), "open");
   EXPECT_EQ(inf.line("s", "b")->field(0), "2");
 }
 
 TEST(InfFile, JoinsContinuationLinesAndKeepsTheFirstLinesNumber) {
-  const InfFile inf = parsed("[s]\r\n\r\na = 1, \\ ; why\r\n    2,\\\r\n    3\r\nb = c:\\folder\r\n");
+  const InfFile inf = parsed_inf("[s]\r\n\r\na = 1, \\ ; why\r\n    2,\\\r\n    3\r\nb = c:\\folder\r\n");
   EXPECT_EQ(inf.line("s", "a")->fields, (std::vector<std::string>{"1", "2", "3"}));
   EXPECT_EQ(inf.line("s", "a")->number, 3U);
   EXPECT_EQ(inf.line("s", "b")->number, 6U);
@@ -87,7 +87,7 @@ TEST(InfFile, JoinsContinuationLinesAndKeepsTheFirstLinesNumber) {
 }
 
 TEST(InfFile, MergesSectionsOfOneNameWhateverTheirCase) {
-  const InfFile inf = parsed("[Files]\na.sys\n[other]\nx\n[FILES]\nb.sys\n");
+  const InfFile inf = parsed_inf("[Files]\na.sys\n[other]\nx\n[FILES]\nb.sys\n");
   ASSERT_EQ(inf.sections().size(), 2U);
   ASSERT_EQ(inf.section("files")->lines.size(), 2U);
   EXPECT_EQ(inf.section("files")->lines[1].field(0), "b.sys");
@@ -97,29 +97,29 @@ TEST(InfFile, MergesSectionsOfOneNameWhateverTheirCase) {
 }
 
 TEST(InfFile, TakesOnlyTheFirstEqualSignForTheKeys) {
-  const InfFile inf = parsed("[s]\na = b=c\nd, e = f\n");
+  const InfFile inf = parsed_inf("[s]\na = b=c\nd, e = f\n");
   EXPECT_EQ(inf.line("s", "a")->field(0), "b=c");
   EXPECT_FALSE(inf.section("s")->lines[1].key.has_value());
   EXPECT_EQ(inf.section("s")->lines[1].field(1), "e = f");
 }
 
 TEST(InfFile, PrefersEnglishStringsAndFallsBackToThePlainOnes) {
-  const InfFile inf = parsed("[Strings]\na=plain\nb=only plain\n[Strings.0407]\na=deutsch\nc=nur deutsch\n[Strings.0409]\na=english\n");
+  const InfFile inf = parsed_inf("[Strings]\na=plain\nb=only plain\n[Strings.0407]\na=deutsch\nc=nur deutsch\n[Strings.0409]\na=english\n");
   EXPECT_EQ(inf.expand("%a% %B% %c%").value_or("?"), "english only plain %c%");
 }
 
 TEST(InfFile, LeavesFoldersAndUnknownNamesAndHalvesAsTheyAre) {
-  const InfFile inf = parsed("[Strings]\na=x\n");
+  const InfFile inf = parsed_inf("[Strings]\na=x\n");
   EXPECT_EQ(inf.expand("%12%\\%a%.sys 100%% %a").value_or("?"), "%12%\\x.sys 100% %a");
 }
 
 TEST(InfFile, DoesNotFollowStringsThatNameEachOther) {
-  const InfFile inf = parsed("[Strings]\na=%b%\nb=%a%\n");
+  const InfFile inf = parsed_inf("[Strings]\na=%b%\nb=%a%\n");
   EXPECT_EQ(inf.expand("%a%").value_or("?"), "%b%");
 }
 
 TEST(InfFile, RefusesToExpandBeyondTheLimit) {
-  const InfFile inf = parsed("[Strings]\na=" + std::string(1000, 'x') + "\n");
+  const InfFile inf = parsed_inf("[Strings]\na=" + std::string(1000, 'x') + "\n");
   EXPECT_EQ(inf.expand("%a%%a%%a%%a%").value_or("?").size(), 4000U);
   const Result<std::string> huge = inf.expand("%a%%a%%a%%a%%a%");
   ASSERT_FALSE(huge.has_value());
@@ -127,14 +127,14 @@ TEST(InfFile, RefusesToExpandBeyondTheLimit) {
 }
 
 TEST(InfFile, SkipsWhatStandsBeforeTheFirstSection) {
-  const InfFile inf = parsed("/*++\nby = me\n--*/\n[Version]\na = 1\n");
+  const InfFile inf = parsed_inf("/*++\nby = me\n--*/\n[Version]\na = 1\n");
   ASSERT_EQ(inf.sections().size(), 1U);
   EXPECT_EQ(inf.line("version", "a")->number, 5U);
 }
 
-TEST(InfFile, EndsAtControlZ) { EXPECT_EQ(parsed("[a]\n\x1A[b]\n").sections().size(), 1U); }
+TEST(InfFile, EndsAtControlZ) { EXPECT_EQ(parsed_inf("[a]\n\x1A[b]\n").sections().size(), 1U); }
 
-TEST(InfFile, ReadsAnEmptyFile) { EXPECT_TRUE(parsed("").sections().empty()); }
+TEST(InfFile, ReadsAnEmptyFile) { EXPECT_TRUE(parsed_inf("").sections().empty()); }
 
 TEST(InfFile, RefusesAHeadingWithoutItsBracketNamingTheLine) {
   EXPECT_EQ(refused(base::as_bytes("[a]\n\n[Version\nx=1\n"), "line 3: section heading without ]"), Errc::malformed);
