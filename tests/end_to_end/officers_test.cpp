@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <regex>
 
 #include "tests/support/appliance_rig.hpp"
 #include "tests/support/forged_request.hpp"
@@ -96,14 +97,18 @@ TEST_F(Officers, AWrongPinCountsDownAndIsLogged) {
   EXPECT_EQ(std::count(events.begin(), events.end(), "approval-failed"), 2);
 }
 
+// As digits of its own: six digits in a row do turn up in digests, of themselves.
+bool holds_pin(const std::string& text, const std::string& pin) { return std::regex_search(text, std::regex("(^|[^0-9a-f])" + pin + "([^0-9a-f]|$)")); }
+
 TEST_F(Officers, APinIsNeitherShownNorLogged) {
   const std::string id = waiting_request();
   const auto console = begin(id);
   enter(*console, "ada", kAda.pin);
   console->expect("approved by ada");
-  EXPECT_EQ(console->screen().find(kAda.pin), std::string::npos);
-  EXPECT_EQ(rig_.daemon().log().find(kAda.pin), std::string::npos);
-  EXPECT_EQ(read_text(rig_.state() / "log/audit.jsonl").find(kAda.pin), std::string::npos);
+  EXPECT_TRUE(holds_pin("PIN of ada: " + kAda.pin + "\n", kAda.pin));   // as it would be seen
+  EXPECT_FALSE(holds_pin(console->screen(), kAda.pin));
+  EXPECT_FALSE(holds_pin(rig_.daemon().log(), kAda.pin));
+  EXPECT_FALSE(holds_pin(read_text(rig_.state() / "log/audit.jsonl"), kAda.pin));
 }
 
 TEST_F(Officers, ARejectionGoesBackWithItsReason) {
