@@ -37,7 +37,8 @@ Result<void> ProfileRules::expect_request(const wire::Request& request) const {
 Result<void> ProfileRules::expect_findings(const std::vector<package::Finding>& findings) const {
   for (const package::Finding& finding : findings)
     if (is_in(blocking, finding.id))
-      return fail(Errc::refused, fmt::format("the profile refuses packages with the finding {}: {}", finding.id, base::printable(finding.cause)));
+      return fail(Errc::refused, fmt::format("the profile refuses packages with the finding {}: {}{}", finding.id,
+                                             finding.file.empty() ? std::string() : base::printable(finding.file) + ": ", base::printable(finding.cause)));
   return {};
 }
 

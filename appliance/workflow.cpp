@@ -22,6 +22,9 @@ using transparency::AuditEvent;
 
 Result<void> Workflow::take_in_one(const std::string& id) {
   if (const RequestRecord* const known = book_.find(id); known != nullptr) {
+    if (known->state == RequestState::removed && !is_there(settings_.layout.outbox() / id))
+      return fail(Errc::refused, "request.answered: it was answered and delivered, and the answer is not kept any more; nothing is signed twice: create a "
+                                 "new request to have it signed again");
     note(id, fmt::format("seen before, {}; nothing is signed twice", request_state_name(known->state)));
     return remove_from_inbox(id);
   }
@@ -235,6 +238,11 @@ void Workflow::end_sitting(const std::string& why) {
   if (const auto recorded = record(AuditEvent::returned_to_waiting, id, {{"why", why}}); !recorded)
     note(id, recorded.error().text());
   note(id, "waits again: " + why);
+}
+
+void Workflow::stop(const std::string& why) {
+  end_sitting(why);
+  if (const Result<void> recorded = record(AuditEvent::stopped, "", {}); !recorded) note("", "the log's end is not anchored: " + recorded.error().text());
 }
 
 void Workflow::expire_sitting() {

@@ -71,6 +71,8 @@ class Workflow {
   // no sitting goes on.
   void end_sitting(const std::string& why);
   void expire_sitting();   // when its time is over
+  // The last call before the end: a sitting ends, and the log's end is anchored, so that nobody can cut it off or change it unnoticed.
+  void stop(const std::string& why);
   // Each sitting has a number of its own, so that nobody takes the next one for theirs; 0 while there is none.
   std::uint64_t sitting_number() const { return people_are_busy() ? sitting_number_ : 0; }
 
@@ -100,7 +102,7 @@ class Workflow {
   base::Result<void> publish(const transparency::Receipt& receipt);
 
   // Their parts (workflow_parts.cpp).
-  base::Result<void> put_right_after_restart();
+  base::Result<void> put_right_after_restart(const Fields& how_it_ended);
   base::Result<void> carry_out_what_was_recorded();
   base::Result<void> complete_spool(const std::string& id) const;
   void mark_waiting(const std::string& id) const;

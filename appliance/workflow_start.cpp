@@ -42,6 +42,28 @@ void remove_leftovers(const std::filesystem::path& folder) {
   for (const std::filesystem::path& leftover : leftovers) std::filesystem::remove_all(leftover, ignored);
 }
 
+// Whether coldseald was stopped in order, as far as the log says, and what could have been cut off behind the last anchored line.
+class LastEnd {
+ public:
+  void apply(const transparency::AuditLine& line) {
+    if (line.event == AuditEvent::started) runs_ = true;
+    if (line.event == AuditEvent::stopped) runs_ = false;
+    if (line.data.contains(std::string(transparency::kAnchorField)) && line.data.at(std::string(transparency::kAnchorField)) != transparency::kProvisional)
+      anchored_ = line.index + 1;
+    lines_ = line.index + 1;
+  }
+  std::map<std::string, std::string> in_words() const {
+    if (!runs_) return {};
+    return {{"not-stopped", anchored_ == lines_ ? "the power went, or it was killed"
+                                                : fmt::format("the power went, or it was killed: nothing anchored the lines from {} on", anchored_ + 1)}};
+  }
+
+ private:
+  bool runs_ = false;
+  std::uint64_t anchored_ = 0;   // the last line that was
+  std::uint64_t lines_ = 0;
+};
+
 }  // namespace
 
 Result<std::unique_ptr<Workflow>> Workflow::start(Settings settings) {
@@ -52,8 +74,10 @@ Result<std::unique_ptr<Workflow>> Workflow::start(Settings settings) {
   if (last) clock->know(*last);
   RequestBook book;
   Administered administered;
+  LastEnd last_end;
   AnchoredLog::Opened opened = TRY(AnchoredLog::open(settings.layout.audit_log(), *clock, [&](const transparency::AuditLine& line) -> Result<void> {
     TRY(book.apply(line));
+    last_end.apply(line);
     return administered.apply(line);
   }));
   std::unique_ptr<Workflow> workflow(new Workflow(std::move(settings), std::move(clock), std::move(opened.log), std::move(deny_list)));
@@ -70,14 +94,16 @@ Result<std::unique_ptr<Workflow>> Workflow::start(Settings settings) {
   } else if (const Result<void> opens = workflow->custody_.gate().value()->test(); !opens && opens.error().code() == Errc::refused) {
     return tl::unexpected<base::Error>(opens.error());   // firmware that is not approved, or too old, can do nothing here
   }
-  TRY(workflow->put_right_after_restart());
+  TRY(workflow->put_right_after_restart(last_end.in_words()));
   return workflow;
 }
 
 // A step is logged before it takes effect, so after a power cut the log is at most one step ahead of the folders.
-Result<void> Workflow::put_right_after_restart() {
+Result<void> Workflow::put_right_after_restart(const Fields& how_it_ended) {
   const Layout& layout = settings_.layout;
-  TRY(record(AuditEvent::started, "", {{"version", COLDSEAL_VERSION}, {"configuration", settings_.configuration.digest.hex()}}));
+  Fields data{{"version", COLDSEAL_VERSION}, {"configuration", settings_.configuration.digest.hex()}};
+  data.insert(how_it_ended.begin(), how_it_ended.end());
+  TRY(record(AuditEvent::started, "", data));
   for (const RequestState state : {RequestState::in_approval, RequestState::signing})
     for (const RequestRecord* const interrupted : book_.in_state(state))
       TRY(record(AuditEvent::returned_to_waiting, interrupted->id, {{"why", "coldseald was restarted"}}));
@@ -99,7 +125,10 @@ Result<void> Workflow::put_right_after_restart() {
   for (const std::string& id : names_in(layout.outbox(), "")) {
     const RequestRecord* const known = book_.find(id);
     std::error_code ignored;
-    if (known != nullptr && known->state == RequestState::removed) std::filesystem::remove_all(layout.outbox() / id, ignored);
+    if (known == nullptr || known->state != RequestState::removed) continue;
+    const auto receipt = usb::read_file(layout.outbox() / id / wire::kReceiptName, base::limits::kReceiptBytes);
+    // The answer to one who sent it again lies under the same id.
+    if (!receipt || crypto::sha256(*receipt).hex() == known->receipt_digest) std::filesystem::remove_all(layout.outbox() / id, ignored);
   }
   remove_leftovers(layout.spool());
   remove_leftovers(layout.outbox());

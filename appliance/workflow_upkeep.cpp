@@ -79,14 +79,14 @@ Result<void> Workflow::remove_old_responses() {
   // What lies there, and not every request there ever was.
   for (const std::string& name : names_in(settings_.layout.outbox())) {
     if (!wire::is_request_id(name)) continue;
-    if (const RequestRecord* const known = book_.find(name); known != nullptr) {
+    if (const RequestRecord* const known = book_.find(name); known != nullptr && known->state != RequestState::removed) {
       if (known->state != RequestState::delivered || known->delivered_at > before) continue;
       TRY(record(AuditEvent::removed, name, {{"why", fmt::format("delivered over {} days ago", days)}}));
       fs::remove_all(settings_.layout.outbox() / name, ignored);
       note(name, "its response is not kept any more");
       continue;
     }
-    // Refused at the door: such an id is not remembered, and the response goes by its age.
+    // Refused at the door, or sent again after all that: such an answer is not remembered, and goes by its age.
     const auto written = fs::last_write_time(settings_.layout.outbox() / name / wire::kReceiptName, ignored);
     if (ignored) continue;
     const auto age = fs::file_time_type::clock::now() - written;

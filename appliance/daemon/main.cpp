@@ -58,9 +58,7 @@ base::Result<void> serve(const appliance::Layout& layout, const Users& users) {
   const std::unique_ptr<appliance::StatusServer> status = TRY(appliance::StatusServer::listen(io, layout, *workflow));
   boost::asio::signal_set signals(io, SIGINT, SIGTERM);
   signals.async_wait([&](auto error, int) {
-    if (error) return;
-    workflow->end_sitting("coldseald was stopped");
-    io.stop();
+    if (!error) io.stop();
   });
   boost::asio::steady_timer timer(io);
   std::function<void()> look_around = [&] {
@@ -77,6 +75,7 @@ base::Result<void> serve(const appliance::Layout& layout, const Users& users) {
   appliance::journal_line("coldseald is ready");
   look_around();
   io.run();
+  workflow->stop("coldseald was stopped");
   appliance::journal_line("coldseald has stopped");
   return {};
 }

@@ -17,8 +17,9 @@ using base::Errc;
 using base::fail;
 using base::Result;
 
-constexpr std::array<std::pair<AuditEvent, std::string_view>, 23> kEvents = {{
+constexpr std::array<std::pair<AuditEvent, std::string_view>, 24> kEvents = {{
     {AuditEvent::started, "started"},
+    {AuditEvent::stopped, "stopped"},
     {AuditEvent::received, "received"},
     {AuditEvent::intake_refused, "intake-refused"},
     {AuditEvent::inspected, "inspected"},
@@ -77,6 +78,7 @@ std::string_view audit_event_name(AuditEvent event) {
 
 bool is_anchored(AuditEvent event) {
   switch (event) {
+    case AuditEvent::stopped:
     case AuditEvent::approved_by:
     case AuditEvent::rejected:
     case AuditEvent::signing:

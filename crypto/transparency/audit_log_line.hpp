@@ -19,6 +19,7 @@ namespace transparency {
 
 enum class AuditEvent : std::uint8_t {
   started,              // coldseald started
+  stopped,              // and was stopped: what was written before is anchored with it
   received,             // a request arrived whole
   intake_refused,       // a request was refused before inspection
   inspected,
@@ -45,7 +46,7 @@ enum class AuditEvent : std::uint8_t {
 std::string_view audit_event_name(AuditEvent event);                          // "started", "intake-refused", ...
 base::Result<AuditEvent> audit_event_from_name(std::string_view name);
 // Whether lines of that kind are always anchored in the TPM (anchored_lines.hpp): approvals, rejections, withdrawals, signatures, changes by
-// administrators, of time and of configuration.
+// administrators, of time and of configuration, and the end of coldseald's part.
 bool is_anchored(AuditEvent event);
 
 // A time-changed line with this field may be earlier than the line before, whose time it names: administrators say that it was a mistake.

@@ -10,8 +10,10 @@ namespace {
 
 TEST(LogForgeries, OnTheAppliancesDiskStopItAndTheFirstBadLineIsNamed) {
   LogForgeries log;
-  ASSERT_GT(log.last_anchored(), 10U);
-  for (const int number : todays_points(static_cast<int>(log.last_anchored()), 4)) {
+  const std::size_t last = log.lines() - 1;
+  ASSERT_GT(last, 10U);
+  ASSERT_EQ(log.last_anchored(), last);   // it was stopped in order: nothing lies open
+  for (const int number : todays_points(static_cast<int>(last), 4)) {
     const std::size_t line = static_cast<std::size_t>(number) - 1;
     EXPECT_EQ(log.change(line, line * 31), "");
     EXPECT_EQ(log.remove(line), "");
@@ -20,6 +22,9 @@ TEST(LogForgeries, OnTheAppliancesDiskStopItAndTheFirstBadLineIsNamed) {
     EXPECT_EQ(log.truncate_after(line), "");
     EXPECT_EQ(log.made_anew_without(line), "");
   }
+  EXPECT_EQ(log.change(last, 31), "");
+  EXPECT_EQ(log.made_anew_without(last), "");
+  EXPECT_EQ(log.truncate_after(last - 1), "");
   EXPECT_EQ(log.older_copy(), "");
   EXPECT_EQ(log.still_signs(), "");
 }

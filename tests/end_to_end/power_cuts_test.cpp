@@ -158,5 +158,27 @@ TEST_F(PowerCuts, WhileOfficersApproveAndTheTpmSignsReleaseNothingHalfMade) {
   }
 }
 
+TEST_F(PowerCuts, AreToldFromOrderlyStopsInTheLog) {
+  const auto last_line_of = [&](const std::string& event) {
+    std::string found;
+    std::istringstream lines(log_text());
+    for (std::string line; std::getline(lines, line);)
+      if (line.find("\"event\":\"" + event + "\"") != std::string::npos) found = line;
+    return found;
+  };
+  EXPECT_EQ(last_line_of("started").find("not-stopped"), std::string::npos);   // the first start ever
+  rig_.stop_daemon();
+  EXPECT_EQ(rig_.audit_events().back(), "stopped");
+  EXPECT_EQ(last_line_of("stopped").find("provisional"), std::string::npos);
+  rig_.start_daemon();
+  EXPECT_EQ(last_line_of("started").find("not-stopped"), std::string::npos);
+  const std::size_t anchored = rig_.audit_events().size() - 1;   // up to the `stopped` line
+  rig_.daemon().kill();
+  rig_.stop_daemon();
+  rig_.start_daemon();
+  const std::string words = "\"not-stopped\":\"the power went, or it was killed: nothing anchored the lines from " + std::to_string(anchored + 1) + " on\"";
+  EXPECT_NE(last_line_of("started").find(words), std::string::npos) << last_line_of("started");
+}
+
 }  // namespace
 }  // namespace tests

@@ -1,126 +1,18 @@
-// The rules of the workflow with a TPM: who may submit, certificates and their revocation, deny list, requests that wait too long or are
-// withdrawn, responses that were delivered. The appliance is provisioned by its own programs; the workflow runs in this process, so that
-// the test decides what time it is.
+// The rules of the workflow (workflow_rules.cpp) with a TPM: who may submit, certificates and their revocation, deny list, findings of the box.
 #include "appliance/workflow.hpp"
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <fstream>
 
-#include "crypto/transparency/dsse.hpp"
-#include "tests/support/appliance_rig.hpp"
-#include "tests/support/forged_request.hpp"
-#include "tests/support/temp_dir.hpp"
+#include "tests/support/rules_fixture.hpp"
 
 namespace tests {
 namespace {
 
 namespace fs = std::filesystem;
-using std::chrono::hours;
 
-class MovableClock final : public appliance::Clock {
- public:
-  base::Time now() const override { return appliance::SystemClock().now() + ahead; }
-  // A clock that is moved here stands for time that went by.
-  std::chrono::steady_clock::time_point steady() const override { return std::chrono::steady_clock::now() + (jumped ? hours(0) : ahead); }
-  hours ahead{0};
-  bool jumped = false;
-};
-
-class Rules : public testing::Test {
- protected:
-  Rules() {
-    rig_.provision();
-    configuration_ = read_text(configuration_file());
-  }
-  fs::path configuration_file() const { return rig_.root() / "etc/coldseal/coldseal.toml"; }
-  // With those lines in [appliance] and in the profile, approved by the administrators. Nothing must run.
-  void approve_rules(const std::string& of_box, const std::string& of_profile) {
-    std::string text = configuration_;
-    text.insert(text.find("mode ="), of_box);
-    write_text(configuration_file(), text + of_profile);
-    rig_.administer({"configuration", "approve"}, {ApplianceRig::administrators()[0], ApplianceRig::administrators()[1]});
-  }
-  Finished admin(const Command& more) const {
-    Command command{program("coldseal-admin"), "--root", rig_.root()};
-    command.insert(command.end(), more.begin(), more.end());
-    return run(command);
-  }
-
-  void start() {
-    const appliance::Layout layout(rig_.root());
-    auto configuration = appliance::Configuration::load(layout);
-    ASSERT_TRUE(configuration) << configuration.error().text();
-    lock_.emplace(*appliance::TpmLock::take(layout));
-    auto started = appliance::Workflow::start({.layout = layout,
-                                               .configuration = std::move(*configuration),
-                                               .inspector = program("coldseal-inspector"),
-                                               .clock = &clock_,
-                                               .journal = [this](const std::string& line) { journal_ += line + "\n"; }});
-    ASSERT_TRUE(started) << started.error().text();
-    workflow_ = std::move(*started);
-  }
-  void stop() {
-    workflow_.reset();
-    lock_.reset();
-  }
-  // As coldseald does, with what is put off done at once.
-  void look_around() {
-    for (int round = 0; round < 2; ++round) {
-      clock_.ahead += hours(1);
-      workflow_->expire_sitting();
-      workflow_->keep_house();
-      workflow_->catch_up();
-      workflow_->take_in();
-      workflow_->inspect_received();
-    }
-  }
-  std::string send(const fs::path& package = COLDSEAL_SAMPLE_DIR) {
-    const ForgedRequest request(rig_, package, folder_ / ("host-" + std::to_string(++count_)));
-    request.into_inbox();
-    return request.id();
-  }
-  bool waits(const std::string& id) const {
-    const auto list = workflow_->waiting().requests;
-    return std::any_of(list.begin(), list.end(), [&](const auto& each) { return each.id == id; });
-  }
-  // "" when the approval begins.
-  std::string refusal_of_approval(const std::string& id) {
-    const auto begun = workflow_->begin_approval(id);
-    return begun ? "" : begun.error().text();
-  }
-  // "" when it was signed.
-  std::string refusal_of_pins() {
-    for (const TestOfficer& officer : {ApplianceRig::officers()[0], ApplianceRig::officers()[1]}) {
-      const auto entered = workflow_->enter_pin(officer.name, base::SecretBytes::copy_of(base::as_bytes(officer.pin)), [](std::size_t, std::size_t) {});
-      if (!entered) return entered.error().text();
-    }
-    return "";
-  }
-  // Of the response: "signed", or the reason of a refusal.
-  std::string answer(const std::string& id) const {
-    const std::string file = rig_.outbox(id) / "receipt.dsse.json";
-    if (!fs::exists(file)) return "no answer";
-    const auto key = crypto::PublicKey::parse_pem(read_text(rig_.trust() / "receipt-key.pem"));
-    const auto envelope = transparency::Envelope::parse(read_text(file), 1U << 24);
-    const auto json = envelope->verify(*key, transparency::kStatementPayloadType);
-    if (!json) return json.error().text();
-    const auto receipt = transparency::Receipt::from_json(*json);
-    if (!receipt) return receipt.error().text();
-    return receipt->outcome == transparency::Outcome::done ? "signed" : receipt->reason;
-  }
-  static void expect_says(const std::string& text, const std::string& words) { EXPECT_NE(text.find(words), std::string::npos) << text; }
-
-  TempDir folder_;
-  ApplianceRig rig_{folder_ / "rig"};
-  std::string configuration_;
-  MovableClock clock_;
-  std::string journal_;
-  std::optional<appliance::TpmLock> lock_;
-  std::unique_ptr<appliance::Workflow> workflow_;
-  int count_ = 0;
-};
+class Rules : public RulesFixture {};
 
 TEST_F(Rules, ASubmittersKeyIsGoodUntilItExpiresAndNotAMomentLonger) {
   const base::Time until = clock_.now() + hours(20);
@@ -264,7 +156,7 @@ TEST_F(Rules, AFileOnTheApprovedDenyListIsRefusedAndAListThatNobodyApprovedStops
   start();
   const std::string id = send();
   look_around();
-  expect_says(answer(id), "deny-list.name: version 0.0.0.0 of COLDSAMPLE.sys is on the deny list");
+  expect_says(answer(id), "deny-list.name: coldsample.sys: version 0.0.0.0 of COLDSAMPLE.sys is on the deny list");
   stop();
   write_text(layout.deny_list(), read_text(layout.deny_list()) + "\n");
   const auto changed = appliance::Workflow::start({.layout = layout, .configuration = *appliance::Configuration::load(layout), .inspector = {}, .clock = &clock_,
@@ -273,105 +165,34 @@ TEST_F(Rules, AFileOnTheApprovedDenyListIsRefusedAndAListThatNobodyApprovedStops
   expect_says(changed.error().text(), "deny-list.changed");
 }
 
-TEST_F(Rules, RequestsThatWaitTooLongAndWithdrawnOnesGetTheirAnswerAndResponsesAreKeptAsLongAsWanted) {
-  approve_rules("keep_days = 5\nspool_mib = 1\n", "waiting_days = 2\n");
+TEST_F(Rules, AFileThatSomebodyElseSignedIsShownAndRefusedWhereTheProfileSaysSo) {
+  const fs::path theirs = folder_ / "theirs";
+  run_well({"openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=Another Vendor", "-addext", "extendedKeyUsage=codeSigning", "-keyout",
+            folder_ / "their.key", "-out", folder_ / "their.pem"});
+  fs::copy(COLDSEAL_SAMPLE_DIR, theirs, fs::copy_options::recursive);
+  const fs::path driver = fs::path(COLDSEAL_SAMPLE_DIR) / "coldsample.sys";
+  fs::remove(theirs / "coldsample.sys");
+  run_well({program("test-signer"), "--key", folder_ / "their.key", "--cert", folder_ / "their.pem", "--in", driver, "--out", theirs / "coldsample.sys"});
   start();
-  const std::string signed_one = send();
-  const std::string old = send();
+  const std::string shown_only = send(theirs);
   look_around();
-  ASSERT_EQ(refusal_of_approval(signed_one), "");
-  ASSERT_EQ(refusal_of_pins(), "");
-  clock_.ahead += hours(60);
-  const std::string young = send();
-  look_around();
-  look_around();
-  expect_says(answer(old), "request.expired: no officers signed it within 2 days");
-  ASSERT_TRUE(waits(young)) << journal_;
-  // Again with the same id: the same response, and nothing is signed.
-  const std::string receipt = read_text(rig_.outbox(old) / "receipt.dsse.json");
-  look_around();
-  EXPECT_EQ(read_text(rig_.outbox(old) / "receipt.dsse.json"), receipt);
-  // Delivered: kept for five days more, and then gone. What was not delivered stays.
-  const auto mark = [&](const std::string& id, const std::string& of) {
-    write_text(rig_.state() / "inbox" / (id + ".delivered"), crypto::sha256(base::as_bytes(of)).hex());
-  };
-  mark(signed_one, "another receipt");
-  look_around();
-  EXPECT_EQ(journal_.find("was delivered"), std::string::npos) << journal_;
-  mark(signed_one, read_text(rig_.outbox(signed_one) / "receipt.dsse.json"));
-  look_around();
-  expect_says(journal_, "its response was delivered");
-  EXPECT_TRUE(fs::is_empty(rig_.state() / "inbox"));
-  EXPECT_TRUE(fs::exists(rig_.outbox(signed_one)));
-  stop();
-  AtTerminal terminal({program("coldseal-admin"), "--root", rig_.root(), "request", "withdraw", young.substr(0, 12), "--administrator", "uma", "--reason", "wrong branch"});
-  terminal.expect("PIN of uma");
-  terminal.type(ApplianceRig::administrators()[0].pin);
-  EXPECT_EQ(terminal.wait(), 0) << terminal.screen();
-  start();
-  look_around();
-  expect_says(answer(young), "request.withdrawn: wrong branch");
-  clock_.ahead += hours(24 * 6);
-  look_around();
-  EXPECT_FALSE(fs::exists(rig_.outbox(signed_one)));
-  EXPECT_TRUE(fs::exists(rig_.outbox(old)));
-  stop();
-  start();   // and the log says all of it again
-  EXPECT_FALSE(waits(young));
-}
-
-TEST_F(Rules, AClockThatJumpedOverADayAsksForAdministratorsAndLeavesNoLineOfThatTime) {
-  start();
-  const std::string id = send();
-  look_around();
-  ASSERT_TRUE(waits(id)) << journal_;
-  const base::Time right = clock_.now();
-  clock_.jumped = true;
-  clock_.ahead += hours(24 * 900);
-  expect_says(refusal_of_approval(id), "clock.ahead");
-  const auto document = workflow_->review(id);
+  ASSERT_TRUE(waits(shown_only)) << journal_;
+  const auto document = workflow_->review(shown_only);
   ASSERT_TRUE(document) << document.error().text();
-  std::string shown;
-  for (const std::string& each : document->sections.front().lines) shown += each + "\n";
-  expect_says(shown, "it is " + base::rfc3339(clock_.now()).substr(0, 4));
-  expect_says(shown, "clock.ahead");
-  clock_.ahead -= hours(24 * 900);
-  clock_.jumped = false;
+  std::string text;
+  for (const auto& section : document->sections)
+    for (const std::string& line : section.lines) text += line + "\n";
+  expect_says(text, "pe.signed-by-other");
+  expect_says(text, "Another Vendor");
   stop();
-  std::ifstream log(rig_.state() / "log/audit.jsonl");
-  for (std::string line; std::getline(log, line);) {
-    const std::size_t at = line.find(R"("at":")") + 6;
-    EXPECT_LE(*base::time_from_rfc3339(line.substr(at, 20)), right + hours(2)) << line;
-  }
-}
-
-TEST_F(Rules, AMistakenFutureTimeIsSetBackByAdministratorsVisiblyForEver) {
-  clock_.ahead = hours(24 * 90);   // nobody noticed: the first line of the log is of the ceremony, and coldseald believed what went by
-  const std::string toml = configuration_;
-  approve_rules("clock_days = 3650\n", "");
+  approve_rules("", "blocking = [\"pe.signed-by-other\"]\n");
   start();
-  const std::string id = send();
-  workflow_->take_in();
-  stop();
-  clock_.ahead = hours(0);
-  start();
-  workflow_->inspect_received();
-  ASSERT_TRUE(waits(id)) << journal_;
-  expect_says(refusal_of_approval(id), "clock.behind");
-  stop();
-  rig_.administer({"clock", "--set-back"}, {ApplianceRig::administrators()[0], ApplianceRig::administrators()[1]});
-  start();
-  EXPECT_EQ(refusal_of_approval(id), "");
-  EXPECT_EQ(refusal_of_pins(), "");
-  EXPECT_EQ(answer(id), "signed");
-  stop();
-  const Finished again = admin({"clock", "--set-back"});
-  EXPECT_EQ(again.status, 1);
-  expect_says(again.output, "there is nothing to set back");
-  // An auditor's chain goes on over that line, and shows it.
-  const Finished shown = run({program("coldseal"), "audit", "show", rig_.state() / "log/audit.jsonl"});
-  EXPECT_EQ(shown.status, 0) << shown.output;
-  expect_says(shown.output, "the time goes back from");
+  expect_says(refusal_of_approval(shown_only), "what would be signed is not what was inspected");   // under other rules
+  const std::string refused = send(theirs);
+  const std::string unsigned_one = send();
+  look_around();
+  expect_says(answer(refused), "pe.signed-by-other: coldsample.sys: signed by CN=Another Vendor");
+  EXPECT_TRUE(waits(unsigned_one)) << journal_;
 }
 
 }  // namespace

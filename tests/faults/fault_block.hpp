@@ -48,6 +48,7 @@ struct FaultBlock {
   std::atomic<std::uint64_t> points;   // so far
   std::array<std::atomic<std::uint64_t>, kFaultKinds> of_kind;
   std::atomic<std::uint32_t> clock_speed;   // the steady clock goes so many times as fast; 0 and 1: as it is
+  std::atomic<std::int64_t> clock_ahead;    // the machine's clock, in seconds
   std::array<char, 256> what;          // the call that was struck first, and on what
 };
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free);

@@ -129,7 +129,7 @@ void ApplianceRig::administer(const Command& words, const std::vector<TestOffice
                               const std::function<void(AtTerminal&)>& then) const {
   Command command{program("coldseal-admin"), "--root", root()};
   command.insert(command.end(), words.begin(), words.end());
-  AtTerminal terminal(command, show_screens_);
+  AtTerminal terminal(admin_faults_ == nullptr ? command : admin_faults_->before(command), show_screens_);
   approve_as(terminal, "administrator (", who);
   if (then) then(terminal);
   expect_done(terminal, "coldseal-admin " + words.front());

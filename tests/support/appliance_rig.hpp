@@ -56,6 +56,7 @@ class ApplianceRig {
   void stop_daemon();
   // From the next start on coldseald runs under that fault layer, which must outlive it.
   void run_daemon_under(const Faults& faults) { faults_ = &faults; }
+  void run_admin_under(const Faults* faults) { admin_faults_ = faults; }   // administer(); nullptr for no more
   Background& daemon() { return *daemon_; }
   Background start_courier(const Command& arguments) const;   // --stick DIR, --serial DEV
   Command courier(const Command& arguments) const;
@@ -97,6 +98,7 @@ class ApplianceRig {
   bool is_tapped_ = false;
   RunAs run_as_;
   const Faults* faults_ = nullptr;
+  const Faults* admin_faults_ = nullptr;
   std::unique_ptr<Swtpm> tpm_;
   std::unique_ptr<TpmProxy> proxy_;
   std::unique_ptr<Background> daemon_;

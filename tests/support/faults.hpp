@@ -6,6 +6,7 @@
 //   faults.arm(17, FaultDeed::kill);
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <string>
@@ -28,6 +29,7 @@ class Faults {
   void arm(std::uint64_t at, FaultDeed deed, std::uint32_t kinds = kEveryKind, int error = 0);
   void disarm() { arm(0, FaultDeed::none); }
   void let_the_clock_run(std::uint32_t speed) { block_->clock_speed = speed; }   // the steady one; before the program starts
+  void let_the_machines_clock_be_ahead(std::chrono::seconds by) { block_->clock_ahead = by.count(); }   // before the program starts
   std::uint64_t points() const { return block_->points; }
   std::uint64_t points_of(FaultKind kind) const { return block_->of_kind[static_cast<std::uint32_t>(kind)]; }
   std::uint32_t struck() const { return block_->struck; }

@@ -14,7 +14,7 @@ class LogForgeries {
  public:
   LogForgeries();   // an appliance that signed two requests and was stopped
   std::size_t lines() const { return lines_.size(); }
-  std::size_t last_anchored() const;   // from 0; what follows may be lost unnoticed (docs/custody.md)
+  std::size_t last_anchored() const;   // from 0
   // Each forges that line (from 0), starts coldseald, and says what was wrong with what coldseald said; empty when all is well.
   std::string change(std::size_t line, std::size_t byte) const;
   std::string remove(std::size_t line) const;

@@ -39,7 +39,7 @@ const std::map<RequestState, std::vector<AuditEvent>>& ways() {
 }
 
 constexpr AuditEvent kAll[] = {
-    AuditEvent::started,       AuditEvent::received,      AuditEvent::intake_refused,  AuditEvent::inspected,
+    AuditEvent::started,       AuditEvent::stopped,       AuditEvent::received,      AuditEvent::intake_refused,  AuditEvent::inspected,
     AuditEvent::refused,       AuditEvent::review_opened, AuditEvent::approval_started, AuditEvent::approved_by,
     AuditEvent::approval_failed, AuditEvent::rejected,    AuditEvent::signing,         AuditEvent::signed_,
     AuditEvent::delivered_to_outbox, AuditEvent::expired, AuditEvent::returned_to_waiting, AuditEvent::recovered,
@@ -204,7 +204,7 @@ TEST(RequestBook, ReplayingAHistoryGivesWhatLivingThroughItGave) {
   std::mt19937 dice(20261123);   // the same histories every time
   const std::vector<std::string> ids{std::string(64, '1'), std::string(64, '2'), std::string(64, '3')};
   std::set<RequestState> seen;
-  for (int history = 0; history < 200; ++history) {
+  for (int history = 0; history < 1000; ++history) {
     RequestBook live;
     std::vector<AuditLine> log;
     for (int step = 0; step < 60; ++step) {

@@ -65,7 +65,7 @@ TEST_F(AnchoredLog, GapsInTheNumbersAreNamed) {
 
 TEST_F(AnchoredLog, LinesThatMatterCannotBeAddedAsProvisionalOnes) {
   for (const AuditEvent event : {AuditEvent::approved_by, AuditEvent::rejected, AuditEvent::signing, AuditEvent::signed_,
-                                 AuditEvent::administration, AuditEvent::rebaselined, AuditEvent::time_changed}) {
+                                 AuditEvent::administration, AuditEvent::rebaselined, AuditEvent::time_changed, AuditEvent::withdrawn, AuditEvent::stopped}) {
     AnchoredLines before = lines;
     AuditChain chain_before = chain;
     add(event, "provisional");

@@ -1,0 +1,145 @@
+// What time brings (workflow_upkeep.cpp), with a TPM: requests that wait too long or are withdrawn, responses that were delivered, room in the spool.
+#include "appliance/workflow.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <fstream>
+
+#include "tests/support/rules_fixture.hpp"
+
+namespace tests {
+namespace {
+
+namespace fs = std::filesystem;
+
+class Upkeep : public RulesFixture {};
+
+TEST_F(Upkeep, RequestsThatWaitTooLongAndWithdrawnOnesGetTheirAnswerAndResponsesAreKeptAsLongAsWanted) {
+  approve_rules("keep_days = 5\nspool_mib = 1\n", "waiting_days = 2\n");
+  start();
+  const std::string signed_one = send();
+  const std::string old = send();
+  look_around();
+  ASSERT_EQ(refusal_of_approval(signed_one), "");
+  ASSERT_EQ(refusal_of_pins(), "");
+  clock_.ahead += hours(60);
+  const std::string young = send();
+  look_around();
+  look_around();
+  expect_says(answer(old), "request.expired: no officers signed it within 2 days");
+  ASSERT_TRUE(waits(young)) << journal_;
+  // Again with the same id: the same response, and nothing is signed.
+  const std::string receipt = read_text(rig_.outbox(old) / "receipt.dsse.json");
+  look_around();
+  EXPECT_EQ(read_text(rig_.outbox(old) / "receipt.dsse.json"), receipt);
+  // Delivered: kept for five days more, and then gone. What was not delivered stays.
+  const auto mark = [&](const std::string& id, const std::string& of) {
+    write_text(rig_.state() / "inbox" / (id + ".delivered"), crypto::sha256(base::as_bytes(of)).hex());
+  };
+  mark(signed_one, "another receipt");
+  look_around();
+  EXPECT_EQ(journal_.find("was delivered"), std::string::npos) << journal_;
+  mark(signed_one, read_text(rig_.outbox(signed_one) / "receipt.dsse.json"));
+  look_around();
+  expect_says(journal_, "its response was delivered");
+  EXPECT_TRUE(fs::is_empty(rig_.state() / "inbox"));
+  EXPECT_TRUE(fs::exists(rig_.outbox(signed_one)));
+  stop();
+  AtTerminal terminal({program("coldseal-admin"), "--root", rig_.root(), "request", "withdraw", young.substr(0, 12), "--administrator", "uma", "--reason", "wrong branch"});
+  terminal.expect("PIN of uma");
+  terminal.type(ApplianceRig::administrators()[0].pin);
+  EXPECT_EQ(terminal.wait(), 0) << terminal.screen();
+  start();
+  look_around();
+  expect_says(answer(young), "request.withdrawn: wrong branch");
+  clock_.ahead += hours(24 * 6);
+  look_around();
+  EXPECT_FALSE(fs::exists(rig_.outbox(signed_one)));
+  EXPECT_TRUE(fs::exists(rig_.outbox(old)));
+  stop();
+  start();   // and the log says all of it again
+  EXPECT_FALSE(waits(young));
+}
+
+TEST_F(Upkeep, ARequestSentAgainLongAfterItsAnswerIsGoneIsToldSoAndNothingIsSignedTwice) {
+  approve_rules("keep_days = 1\n", "");
+  start();
+  const ForgedRequest request(rig_, COLDSEAL_SAMPLE_DIR, folder_ / "host");
+  const std::string id = request.id();
+  const fs::path kept = folder_ / "kept";
+  const auto send_again = [&] {
+    fs::copy(kept, folder_ / id, fs::copy_options::recursive);
+    fs::rename(folder_ / id, rig_.state() / "inbox" / id);
+  };
+  fs::copy(request.path(), kept, fs::copy_options::recursive);
+  request.into_inbox();
+  look_around();
+  ASSERT_EQ(refusal_of_approval(id), "");
+  ASSERT_EQ(refusal_of_pins(), "");
+  const std::string signed_receipt = read_text(rig_.outbox(id) / "receipt.dsse.json");
+  send_again();
+  look_around();
+  EXPECT_EQ(read_text(rig_.outbox(id) / "receipt.dsse.json"), signed_receipt);   // kept: the same again
+  write_text(rig_.state() / "inbox" / (id + ".delivered"), crypto::sha256(base::as_bytes(signed_receipt)).hex());
+  look_around();
+  clock_.ahead += hours(30);
+  look_around();
+  ASSERT_FALSE(fs::exists(rig_.outbox(id))) << journal_;
+
+  send_again();
+  look_around();
+  expect_says(answer(id), "request.answered: it was answered and delivered");
+  const std::string told = read_text(rig_.outbox(id) / "receipt.dsse.json");
+  send_again();
+  look_around();
+  EXPECT_EQ(read_text(rig_.outbox(id) / "receipt.dsse.json"), told);   // said once, however often it comes
+  EXPECT_TRUE(fs::is_empty(rig_.state() / "inbox"));
+  EXPECT_FALSE(waits(id));
+  stop();
+  start();   // that answer outlives a restart, and is cleaned up like any refusal
+  EXPECT_EQ(read_text(rig_.outbox(id) / "receipt.dsse.json"), told);
+  fs::last_write_time(rig_.outbox(id) / "receipt.dsse.json", fs::file_time_type::clock::now() - hours(48));
+  look_around();
+  EXPECT_FALSE(fs::exists(rig_.outbox(id)));
+  const std::vector<std::string> events = rig_.audit_events();
+  EXPECT_EQ(std::count(events.begin(), events.end(), "signed"), 1);
+}
+
+TEST_F(Upkeep, WhatDoesNotFitIntoTheSpoolStaysInTheInboxAndWhatNeverFitsIsRefused) {
+  std::uintmax_t bytes = 0;
+  for (const auto& file : fs::recursive_directory_iterator(COLDSEAL_SAMPLE_DIR))
+    if (file.is_regular_file()) bytes += file.file_size();
+  const std::uintmax_t mebibyte = 1U << 20;
+  // Each about 2/3 of the room.
+  const auto package = [&](const std::string& name, std::uintmax_t size) {
+    fs::copy(COLDSEAL_SAMPLE_DIR, folder_ / name, fs::copy_options::recursive);
+    std::ofstream(folder_ / name / "coldsample.sys", std::ios::binary | std::ios::app) << std::string(size - bytes, '\0');
+    return folder_ / name;
+  };
+  ASSERT_LT(bytes, mebibyte / 2);
+  const fs::path fits = package("fits", 2 * mebibyte / 3);
+  approve_rules("spool_mib = 1\n", "");
+  start();
+  const std::string first = send(fits);
+  look_around();
+  const std::string second = send(fits);
+  const std::string never = send(package("never", mebibyte + 1));
+  look_around();
+  EXPECT_TRUE(waits(first)) << journal_;
+  EXPECT_FALSE(waits(second));
+  EXPECT_TRUE(fs::exists(rig_.state() / "inbox" / second));
+  expect_says(journal_, "it stays in the inbox until others are answered");
+  expect_says(answer(never), "spool.quota: files of");
+  stop();
+  start();   // what is taken is known after a restart, too
+  look_around();
+  EXPECT_FALSE(waits(second));
+  ASSERT_EQ(refusal_of_approval(first), "");
+  ASSERT_EQ(refusal_of_pins(), "");
+  look_around();
+  EXPECT_TRUE(waits(second)) << journal_;
+}
+
+}  // namespace
+}  // namespace tests
