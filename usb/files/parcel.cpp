@@ -320,15 +320,17 @@ Result<bool> holds_same_parcel(const ParcelReader& parcel, const fs::path& paren
   return ours == theirs;
 }
 
-Result<void> expect_room_in_inbox(const fs::path& inbox) {
+Result<void> expect_room_in_inbox(const fs::path& inbox, std::uint64_t bytes) {
   const Result<Folder> folder = Folder::open(inbox);
   if (!folder) {
     if (folder.error().code() == Errc::not_found) return {};
     return tl::unexpected<base::Error>(folder.error());
   }
   const std::vector<std::string> waiting = TRY(folder->names(limits::kRequestsWaiting, wire::is_request_id));
-  if (waiting.size() < limits::kRequestsWaiting) return {};
-  return fail(Errc::unavailable, fmt::format("{} requests are waiting in the inbox already; try again later", waiting.size()));
+  if (waiting.size() >= limits::kRequestsWaiting)
+    return fail(Errc::unavailable, fmt::format("{} requests are waiting in the inbox already; try again later", waiting.size()));
+  if (bytes > limits::kOutputBytes) return {};   // too large for any disk here: its own refusal follows
+  return base::within("no room for another request", expect_space(inbox, 3 * bytes + limits::kKeptFree));
 }
 
 }  // namespace usb

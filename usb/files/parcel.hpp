@@ -125,8 +125,8 @@ base::Result<bool> holds_same_parcel(const ParcelReader& parcel, const std::file
 // Errc::no_space when the file system of `folder` has less room than that; says both numbers.
 base::Result<void> expect_space(const std::filesystem::path& folder, std::uint64_t needed);
 
-
-// Errc::unavailable when limits::kRequestsWaiting requests lie there untaken.
-base::Result<void> expect_room_in_inbox(const std::filesystem::path& inbox);
+// Errc::unavailable when limits::kRequestsWaiting requests lie there untaken; Errc::no_space when one of so many bytes would not
+// fit three times (in the inbox, as coldseald's copy, as the response) and leave limits::kKeptFree to the log.
+base::Result<void> expect_room_in_inbox(const std::filesystem::path& inbox, std::uint64_t bytes);
 
 }  // namespace usb

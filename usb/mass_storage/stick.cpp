@@ -73,7 +73,7 @@ Result<Outcome> Stick::take_request(const std::string& id, const fs::path& inbox
   const ParcelReader parcel = TRY(request(id));
   std::error_code error;
   if (fs::exists(fs::symlink_status(inbox / id, error))) return Outcome::already_there;
-  TRY(usb::expect_room_in_inbox(inbox));
+  TRY(usb::expect_room_in_inbox(inbox, parcel.bytes()));
   TRY(usb::copy_parcel(parcel, inbox, usb::IfThere::refuse, progress));
   return Outcome::copied;
 }

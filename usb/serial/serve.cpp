@@ -103,7 +103,7 @@ class Server {
     if (has_arrived) return refuse(base::Error(Errc::unavailable, "something else with this id has arrived and is not looked at yet; try again later"));
     // What hosts left unfinished may not fill the disk.
     (void)usb::prune_unfinished(boxes_.inbox, base::limits::kUnfinishedParcels, 0);
-    if (const Result<void> room = usb::expect_room_in_inbox(boxes_.inbox); !room) return refuse(room.error());
+    if (const Result<void> room = usb::expect_room_in_inbox(boxes_.inbox, offer.bytes); !room) return refuse(room.error());
     Result<Incoming> incoming = Incoming::begin(offer, boxes_.inbox, usb::IfThere::refuse);
     if (!incoming) return refuse(incoming.error());
     incoming_ = std::move(*incoming);
