@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "crypto/base/limits.hpp"
+
 namespace appliance {
 
 using base::Errc;
@@ -14,6 +16,12 @@ namespace {
 
 const std::string kField(transparency::kAnchorField);
 
+// A reason may quote what somebody sent, at any length; a line has its limit, and must be written.
+void shorten(std::map<std::string, std::string>& data) {
+  for (auto& [name, value] : data)
+    if (value.size() > base::limits::kNoteBytes) value = base::shortened(value, base::limits::kNoteBytes);
+}
+
 }  // namespace
 
 Result<AnchoredLog::Opened> AnchoredLog::open(const std::filesystem::path& file, const Clock& clock, const SeeLine& see) {
@@ -25,8 +33,16 @@ Result<AnchoredLog::Opened> AnchoredLog::open(const std::filesystem::path& file,
   return Opened{AnchoredLog(std::move(log), std::move(lines))};
 }
 
+Result<void> AnchoredLog::mend() {
+  const std::optional<AuditLine> line = TRY(log_.mend());
+  if (line) lines_.add(*line, log_.head());
+  return {};
+}
+
 Result<AuditLine> AnchoredLog::append(AuditEvent event, const std::string& request, std::map<std::string, std::string> data) {
   data[kField] = transparency::kProvisional;
+  shorten(data);
+  TRY(mend());
   AuditLine line = TRY(log_.append(event, request, data));
   lines_.add(line, log_.head());
   return line;
@@ -36,6 +52,8 @@ Result<AnchoredLog::Anchored> AnchoredLog::append_anchored(tpm::AuditAnchor& anc
                                                            std::map<std::string, std::string> data) {
   base::require(next_count_ != 0, "a log that was not held against its anchor");
   data[kField] = fmt::format("{}", next_count_);
+  shorten(data);
+  TRY(mend());
   AuditLine line = TRY(log_.append(event, request, data));
   lines_.add(line, log_.head());
   Result<void> anchored = anchor.extend(log_.head());
@@ -57,7 +75,7 @@ Result<void> AnchoredLog::check(tpm::AuditAnchor& anchor) {
   const bool one_behind = expected.last && state.count + 1 == count;
   if (as_many && state.extended == expected.state.extended) {
     next_count_ = count + 1;
-    return {};
+    return mend();
   }
   if (one_behind && (state.extended == expected.state.extended || state.extended == expected.before_last)) {
     // The power went, or the TPM, between the line on disk and its anchor.

@@ -28,7 +28,7 @@ class AnchoredLog {
   const std::string& last_line() const { return log_.last_line(); }
   const crypto::Digest& head() const { return log_.head(); }
 
-  // A line that is not anchored.
+  // A line that is not anchored. Values of over limits::kNoteBytes are shortened, here and below.
   base::Result<transparency::AuditLine> append(transparency::AuditEvent event, const std::string& request,
                                                std::map<std::string, std::string> data);
   struct Anchored {
@@ -39,13 +39,14 @@ class AnchoredLog {
   base::Result<Anchored> append_anchored(tpm::AuditAnchor& anchor, transparency::AuditEvent event, const std::string& request,
                                          std::map<std::string, std::string> data);
 
-  // Holds the log against the TPM. One step of lag is what a power cut leaves: it is made up for, and said so in the log.
+  // Holds the log against the TPM; only when it fits are a torn end's bytes cut off. One step of lag is what a power cut leaves: it is made up for, and said so in the log.
   // Errc::mismatch for everything else, saying which of the two is behind: do not sign.
   base::Result<void> check(tpm::AuditAnchor& anchor);
   // What administrators write into BASELINE to accept the log as it is.
   base::Result<tpm::AnchorBaseline> as_it_is(const tpm::AuditAnchor& anchor) const;
 
  private:
+  base::Result<void> mend();
   AnchoredLog(AuditLog log, transparency::AnchoredLines lines) : log_(std::move(log)), lines_(std::move(lines)) {}
 
   AuditLog log_;

@@ -44,6 +44,7 @@ AuditLog::AuditLog(AuditLog&& other) noexcept
     : descriptor_(std::exchange(other.descriptor_, -1)),
       clock_(other.clock_),
       size_(other.size_),
+      torn_(other.torn_),
       has_more_(other.has_more_),
       chain_(std::move(other.chain_)),
       tree_(std::move(other.tree_)),
@@ -53,6 +54,7 @@ AuditLog& AuditLog::operator=(AuditLog&& other) noexcept {
   std::swap(descriptor_, other.descriptor_);
   std::swap(clock_, other.clock_);
   std::swap(size_, other.size_);
+  std::swap(torn_, other.torn_);
   std::swap(has_more_, other.has_more_);
   std::swap(chain_, other.chain_);
   std::swap(tree_, other.tree_);
@@ -93,16 +95,22 @@ Result<AuditLog> AuditLog::open(const std::filesystem::path& file, const Clock& 
                                             "call an administrator",
                                             file.string(), read.error().text()));
   log.size_ = *read;
-  const std::uint64_t torn = source.size() - *read;
-  if (torn > 0) {
-    log.has_more_ = true;
-    const AuditLine line = TRY(log.append(
-        AuditEvent::recovered, "", {{"what", "a line that was being written when the power went was cut off"},
-                                    {"bytes", fmt::format("{}", torn)},
-                                    {std::string(transparency::kAnchorField), std::string(transparency::kProvisional)}}));
-    TRY(see(line, log.chain_.head()));
-  }
+  log.torn_ = source.size() - *read;
   return log;
+}
+
+Result<std::optional<AuditLine>> AuditLog::mend() {
+  if (torn_ == 0) return std::optional<AuditLine>();
+  const std::uint64_t torn = std::exchange(torn_, 0);
+  has_more_ = true;
+  Result<AuditLine> line = append(AuditEvent::recovered, "", {{"what", "a line that was being written when the power went was cut off"},
+                                                              {"bytes", fmt::format("{}", torn)},
+                                                              {std::string(transparency::kAnchorField), std::string(transparency::kProvisional)}});
+  if (!line) {
+    torn_ = torn;   // another time
+    return tl::unexpected<base::Error>(line.error());
+  }
+  return std::optional(std::move(*line));
 }
 
 void AuditLog::take_in(std::string_view text) {
@@ -125,6 +133,7 @@ base::Time AuditLog::now() const { return std::max(clock_->now(), chain_.last_at
 
 Result<AuditLine> AuditLog::append(AuditEvent event, const std::string& request,
                                    const std::map<std::string, std::string>& data) {
+  base::require(torn_ == 0, "a line behind half a line");
   TRY(cut_off_what_failed());
   transparency::AuditChain next = chain_;
   const base::Time at = transparency::sets_time_back(event, data) ? clock_->now() : now();

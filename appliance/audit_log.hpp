@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,14 +20,19 @@ class AuditLog {
  public:
   struct Opened;
   using SeeLine = std::function<base::Result<void>(const transparency::AuditLine& line, const crypto::Digest& digest)>;
-  // Reads and checks every line, hands it to `see`, and keeps none. A last line without its end was being written when the
-  // power went: it is cut off, and said so by a `recovered` line. Anything else that does not fit is Errc::mismatch: the log
-  // was changed; the error names the line.
+  // Reads and checks every line, hands it to `see`, and keeps none. Nothing is written. A last line without its end was being
+  // written when the power went: see torn(). Anything else that does not fit is Errc::mismatch: the log was changed; the error
+  // names the line.
   static base::Result<AuditLog> open(const std::filesystem::path& file, const Clock& clock, const SeeLine& see);
   static base::Result<Opened> open(const std::filesystem::path& file, const Clock& clock);   // keeps all lines: for short logs
   AuditLog(AuditLog&& other) noexcept;
   AuditLog& operator=(AuditLog&& other) noexcept;
   ~AuditLog();
+
+  // Bytes of a line without its end, behind the last whole one. Whoever knows that the log fits its anchor has them cut off by
+  // mend(), which says so in a `recovered` line; that comes before any other line.
+  std::uint64_t torn() const { return torn_; }
+  base::Result<std::optional<transparency::AuditLine>> mend();   // nullopt when nothing was torn
 
   // The appliance's time: never before the last line's. Where the clock was set back, the last time is repeated.
   base::Time now() const;
@@ -48,6 +54,7 @@ class AuditLog {
   int descriptor_ = -1;
   const Clock* clock_ = nullptr;
   std::uint64_t size_ = 0;   // bytes that are whole lines
+  std::uint64_t torn_ = 0;
   bool has_more_ = false;    // bytes of a line that could not be written may lie behind them
   transparency::AuditChain chain_;
   transparency::MerkleTree tree_{kProvableLines};

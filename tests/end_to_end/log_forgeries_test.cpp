@@ -18,6 +18,7 @@ TEST(LogForgeries, OnTheAppliancesDiskStopItAndTheFirstBadLineIsNamed) {
     EXPECT_EQ(log.change(line, line * 31), "");
     EXPECT_EQ(log.remove(line), "");
     EXPECT_EQ(log.duplicate(line), "");
+    EXPECT_EQ(log.cut_inside(line, line * 13 % 300 + 1), "");
     EXPECT_EQ(log.swap_with_next(line), "");
     EXPECT_EQ(log.truncate_after(line), "");
     EXPECT_EQ(log.made_anew_without(line), "");
@@ -25,6 +26,7 @@ TEST(LogForgeries, OnTheAppliancesDiskStopItAndTheFirstBadLineIsNamed) {
   EXPECT_EQ(log.change(last, 31), "");
   EXPECT_EQ(log.made_anew_without(last), "");
   EXPECT_EQ(log.truncate_after(last - 1), "");
+  EXPECT_EQ(log.cut_inside(last, std::string::npos), "");   // the last newline
   EXPECT_EQ(log.older_copy(), "");
   EXPECT_EQ(log.still_signs(), "");
 }

@@ -109,6 +109,12 @@ std::string LogForgeries::truncate_after(std::size_t line) const {
   return expect_refused(text_of(forged), {"lines are missing from " + name(line + 1)}, "the log ends after " + name(line));
 }
 
+std::string LogForgeries::cut_inside(std::size_t line, std::size_t byte) const {
+  const std::vector<std::string> before(lines_.begin(), lines_.begin() + static_cast<std::ptrdiff_t>(line));
+  const std::string left = lines_[line].substr(0, std::min(byte, lines_[line].size()));
+  return expect_refused(text_of(before) + left, {"lines are missing from " + name(line)}, fmt::format("the log ends at byte {} of {}", left.size(), name(line)));
+}
+
 std::string LogForgeries::older_copy() const {
   return expect_refused(older_, {"lines are missing from " + name(lines_of(older_).size())}, "an older copy");
 }

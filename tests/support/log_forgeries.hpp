@@ -21,6 +21,7 @@ class LogForgeries {
   std::string duplicate(std::size_t line) const;
   std::string swap_with_next(std::size_t line) const;
   std::string truncate_after(std::size_t line) const;
+  std::string cut_inside(std::size_t line, std::size_t byte) const;
   std::string older_copy() const;        // as it was between the two requests
   std::string made_anew_without(std::size_t line) const;   // the chain is whole, only the TPM knows better
   // The true log, and coldseald signs.

@@ -20,6 +20,7 @@ TEST(LogForgerySweep, EveryOneStopsColdsealdAndTheFirstBadLineIsNamed) {
     const bool is_last = line + 1 == log.lines();
     for (std::size_t byte = line; byte < 600; byte += 97) expect(log.change(line, byte));
     expect(log.duplicate(line));
+    for (const std::size_t length : {std::size_t{1}, line * 13 % 300 + 2, std::string::npos}) expect(log.cut_inside(line, length));
     expect(log.made_anew_without(line));
     if (is_last) continue;
     expect(log.remove(line));

@@ -88,13 +88,20 @@ TEST_F(AuditLogFile, ATornLastLineIsCutOffAndTheLogSaysSo) {
   const std::vector<std::string> whole = three_lines();
   for (const std::size_t length : {std::size_t{1}, whole[2].size() / 2, whole[2].size()}) {
     tests::write_text(file, whole[0] + "\n" + whole[1] + "\n" + whole[2].substr(0, length));
+    const std::string as_found = tests::read_text(file);
     {
-      const AuditLog::Opened repaired = open();
-      ASSERT_EQ(repaired.lines.size(), 3U);
-      EXPECT_EQ(repaired.lines[2].event, AuditEvent::recovered);
-      EXPECT_EQ(repaired.lines[2].data.at("bytes"), std::to_string(length));
+      AuditLog::Opened repaired = open();
+      ASSERT_EQ(repaired.lines.size(), 2U);
+      EXPECT_EQ(repaired.log.torn(), length);
+      EXPECT_EQ(tests::read_text(file), as_found);   // until somebody knows that it fits its anchor
+      const auto line = must(repaired.log.mend());
+      ASSERT_TRUE(line);
+      EXPECT_EQ(line->event, AuditEvent::recovered);
+      EXPECT_EQ(line->data.at("bytes"), std::to_string(length));
+      EXPECT_FALSE(must(repaired.log.mend()));
     }
-    EXPECT_EQ(open().lines.size(), 3U);   // nothing is left to repair
+    EXPECT_EQ(open().lines.size(), 3U);
+    EXPECT_EQ(open().log.torn(), 0U);   // nothing is left to repair
     EXPECT_EQ(lines()[1], whole[1]);
   }
 }
@@ -102,9 +109,12 @@ TEST_F(AuditLogFile, ATornLastLineIsCutOffAndTheLogSaysSo) {
 TEST_F(AuditLogFile, ATornFirstLineIsCutOffToo) {
   const std::vector<std::string> whole = three_lines();
   tests::write_text(file, whole[0].substr(0, 10));
-  const AuditLog::Opened repaired = open();
-  ASSERT_EQ(repaired.lines.size(), 1U);
-  EXPECT_EQ(repaired.lines[0].event, AuditEvent::recovered);
+  AuditLog::Opened repaired = open();
+  EXPECT_TRUE(repaired.lines.empty());
+  const auto line = must(repaired.log.mend());
+  ASSERT_TRUE(line);
+  EXPECT_EQ(line->event, AuditEvent::recovered);
+  EXPECT_EQ(line->index, 0U);
 }
 
 TEST_F(AuditLogFile, MoreThanALineWithoutAnEndIsNotATornLine) {
