@@ -13,14 +13,14 @@ Checkup Workflow::checkup() {
     if (const std::size_t count = book_.in_state(state).size(); count != 0)
       counts += fmt::format("{}{} {}", counts.empty() ? "" : ", ", count, request_state_name(state));
   checkup.add("requests", ItemState::well, counts.empty() ? "none open" : counts);
-  if (sitting_ == nullptr) custody_.notice_loss();
+  if (!people_are_busy()) custody_.notice_loss();
   const LogFacts log{log_.now(), log_.lines(), [this]() -> base::Result<void> {
                        tpm::AuditAnchor anchor = TRY(custody_.anchor());
                        return log_.check(anchor);
                      }};
   look_at_appliance(checkup, {.layout = &settings_.layout,
                               .configuration = &settings_.configuration,
-                              .custody = sitting_ == nullptr ? &custody_ : nullptr,
+                              .custody = people_are_busy() ? nullptr : &custody_,
                               .log = &log,
                               .administered = &administered_,
                               .clock = settings_.clock});

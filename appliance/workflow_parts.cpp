@@ -53,23 +53,23 @@ void Workflow::mark_waiting(const std::string& id) const {
     note(id, marked.error().text());
 }
 
+// One that cannot be answered does not keep the others from it.
 Result<void> Workflow::carry_out_what_was_recorded() {
+  Result<void> all;
+  const auto attempt = [&all](const Result<void>& done) {
+    if (!done && all) all = done;
+    return done.has_value();
+  };
   if (sitting_ == nullptr)
     for (const RequestState state : {RequestState::in_approval, RequestState::signing})
       for (const RequestRecord* const interrupted : book_.in_state(state))
         TRY(record(AuditEvent::returned_to_waiting, interrupted->id, {{"why", "the approval was interrupted"}}));
-  for (const RequestRecord* const rejected : book_.in_state(RequestState::rejected)) TRY(answer_rejected(*rejected));
+  for (const RequestRecord* const rejected : book_.in_state(RequestState::rejected)) attempt(answer_rejected(*rejected));
   for (const RequestState state : {RequestState::withdrawn, RequestState::expired})
-    for (const RequestRecord* const over : book_.in_state(state)) TRY(answer_unasked(*over));
-  while (!unpublished_.empty()) {
-    TRY(publish_response(settings_.layout, unpublished_.back()));
-    unpublished_.pop_back();
-  }
-  while (!unremoved_.empty()) {
-    TRY(remove_from_spool(unremoved_.back()));
-    unremoved_.pop_back();
-  }
-  return {};
+    for (const RequestRecord* const over : book_.in_state(state)) attempt(answer_unasked(*over));
+  std::erase_if(unpublished_, [&](const std::string& id) { return attempt(publish_response(settings_.layout, id)); });
+  std::erase_if(unremoved_, [&](const std::string& id) { return attempt(remove_from_spool(id)); });
+  return all;
 }
 
 void Workflow::catch_up() {
@@ -292,8 +292,8 @@ Result<transparency::Receipt> Workflow::receipt_of(const std::string& id) {
   receipt.log = {index, crypto::sha256(base::as_bytes(line)).hex(), line, proof.text()};
   if (const RequestRecord* const known = book_.find(id); known != nullptr) {
     receipt.profile = known->profile;
-    for (const Submitter& submitter : settings_.configuration.submitters)
-      if (submitter.name == known->submitter) receipt.submitter = {submitter.name, submitter.key.keyid()};
+    // With the key that signed the request, whatever key that name has by now.
+    if (!known->keyid.empty()) receipt.submitter = {known->submitter, known->keyid};
     for (const RecordedApproval& approval : known->approvals)
       receipt.approvals.push_back({approval.officer, "PIN", approval.at});
   }

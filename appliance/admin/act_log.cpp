@@ -1,12 +1,21 @@
 #include "appliance/admin/act_log.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "appliance/anchored_log.hpp"
+#include "crypto/base/limits.hpp"
 
 namespace appliance {
 
 using base::Result;
+
+Result<void> expect_reason(const std::string& reason) {
+  constexpr std::size_t kMost = base::limits::kNoteBytes / 2;   // beside what is said before it
+  if (base::is_utf8(reason) && reason.size() <= kMost) return {};
+  return base::fail(base::Errc::usage, fmt::format("--reason: UTF-8 of at most {} bytes wanted", kMost));
+}
 
 Result<void> log_provisionally(const AdminDesk& desk, transparency::AuditEvent event, const std::map<std::string, std::string>& data) {
   AnchoredLog::Opened opened = TRY(AnchoredLog::open(desk.layout.audit_log(), desk.clock));

@@ -18,5 +18,7 @@ base::Result<void> log_act(const AdminDesk& desk, transparency::AuditEvent event
 base::Result<void> log_provisionally(const AdminDesk& desk, transparency::AuditEvent event, const std::map<std::string, std::string>& data);
 // A wrong PIN, a blocked person, somebody unknown. What was typed as a name is written down only when it is one: it may be a PIN.
 base::Result<void> log_failed_pin(const Layout& layout, const Clock& clock, const tpm::Quorum& known, const std::string& typed, const std::string& reason);
+// Of --reason: Errc::usage for one that would not stand whole in the log and in receipts.
+base::Result<void> expect_reason(const std::string& reason);
 
 }  // namespace appliance

@@ -50,6 +50,7 @@ Result<void> list_requests(const AdminDesk& desk) {
 }
 
 Result<void> withdraw_request(const AdminDesk& desk, const std::string& id, const std::string& name, const std::string& reason) {
+  TRY(expect_reason(reason));
   const RequestBook book = TRY(read_book(desk));
   const RequestRecord* const request = TRY(open_request(book, id));
   // What was being approved when coldseald was stopped waits again at its next start.

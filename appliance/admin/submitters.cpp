@@ -94,6 +94,7 @@ Result<void> enrol_submitter(const AdminDesk& desk, const EnrolmentWish& wish) {
 }
 
 Result<void> revoke_submitter(const AdminDesk& desk, const std::string& name, const std::string& reason) {
+  TRY(expect_reason(reason));
   if (!is_plain_name(name) || !is_there(file_of(desk, name)))
     return fail(Errc::not_found, fmt::format("there is no submitter \"{}\"; coldseal-admin submitter list shows them", printable(name)));
   const crypto::PublicKey key = TRY(key_in(file_of(desk, name)));

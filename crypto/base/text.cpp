@@ -221,6 +221,15 @@ std::string printable(std::string_view text) {
   return shown;
 }
 
+std::string shortened(std::string_view text, std::size_t most) {
+  constexpr std::string_view kLeftOut = "[...]";
+  std::string shown = printable(text);
+  if (shown.size() <= most) return shown;
+  shown.resize(most - std::min(most, kLeftOut.size()));
+  while (!is_utf8(shown)) shown.pop_back();
+  return shown.append(kLeftOut.substr(0, most));
+}
+
 bool is_utf8(std::string_view text) {
   while (!text.empty()) {
     const auto [c, length] = next_code_point(text);

@@ -24,6 +24,8 @@ std::optional<std::uint64_t> whole_number(std::string_view text);
 // Untrusted text as it may be shown: control characters, bidirectional overrides, and bytes that are not UTF-8
 // become \x.. or \u.... escapes, so that nobody sees other than what is there.
 std::string printable(std::string_view text);
+// The same in at most so many bytes: what does not fit is left out at the end, between two characters, and "[...]" says so.
+std::string shortened(std::string_view text, std::size_t most);
 bool is_utf8(std::string_view text);
 
 // ASCII only, as Windows compares INF and file names here: other characters stay as they are.

@@ -1,6 +1,7 @@
 // The writing half of receipts; receipt_reading.cpp is its mirror.
 #include "crypto/transparency/receipt.hpp"
 
+#include "crypto/base/limits.hpp"
 #include "crypto/transparency/canonical_json.hpp"
 
 namespace transparency {
@@ -72,7 +73,7 @@ Json result_group(const Receipt& receipt) {
     rejected_by = {{"at", base::rfc3339(receipt.rejection->at)}, {"officer", text(receipt.rejection->officer)}};
   return {{"outcome", text(outcome_name(receipt.outcome))},
           {"proof", text(kStated)},
-          {"reason", text(receipt.reason)},
+          {"reason", base::shortened(receipt.reason, base::limits::kNoteBytes)},
           {"rejectedBy", std::move(rejected_by)}};
 }
 

@@ -223,5 +223,21 @@ TEST_F(AtTheConsole, NobodysNameIsNotUnlocked) {
   first->expect("number to read a request");
 }
 
+TEST_F(AtTheConsole, SomebodyWhoLooksAtTheApplianceDisturbsNoAdministratorsEvenWhenTheTpmHasGone) {
+  const auto first = console();
+  first->type("l");
+  first->expect("administrator (Enter to stop)");
+  rig_.tpm().kill();
+  const Finished looked = run({program("coldseal-admin"), "--root", rig_.root(), "status"});
+  EXPECT_NE(looked.output.find("not asked while"), std::string::npos) << looked.output;
+  enter(*first, kUnlockers[0]);
+  first->expect("not done: ");
+  first->expect("number to read a request");
+  EXPECT_TRUE(rig_.daemon().is_running()) << rig_.daemon().log();
+  rig_.tpm().start();
+  first->type("l");
+  first->expect("administrator (Enter to stop)");
+}
+
 }  // namespace
 }  // namespace tests

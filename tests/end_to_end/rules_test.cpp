@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "tests/support/rules_fixture.hpp"
+#include "usb/files/parcel.hpp"
 
 namespace tests {
 namespace {
@@ -193,6 +194,28 @@ TEST_F(Rules, AFileThatSomebodyElseSignedIsShownAndRefusedWhereTheProfileSaysSo)
   look_around();
   expect_says(answer(refused), "pe.signed-by-other: coldsample.sys: signed by CN=Another Vendor");
   EXPECT_TRUE(waits(unsigned_one)) << journal_;
+}
+
+TEST_F(Rules, AnAnswerNamesTheKeyThatSignedTheRequestThoughItsNameHasAnotherOneByNow) {
+  const auto key = [&](const fs::path& file) { return crypto::PublicKey::parse_pem(read_text(file))->keyid(); };
+  const std::string before = key(folder_ / "rig/host/build-1.pub.pem");
+  start();
+  const std::string id = send();
+  look_around();
+  ASSERT_TRUE(waits(id)) << journal_;
+  stop();
+  ASSERT_EQ(admin({"submitter", "revoke", "build-1", "--reason", "new machine"}).status, 0);
+  write_text(folder_ / "pass", "mountain river\n");
+  run_well({program("coldseal"), "key", "create", "-o", folder_ / "new.pem", "--passphrase-file", folder_ / "pass"});
+  const Finished added = admin({"submitter", "add", "build-1", folder_ / "new.pub.pem"});
+  ASSERT_EQ(added.status, 0) << added.output;
+  start();
+  const TestOfficer& ada = ApplianceRig::officers()[0];
+  const auto rejected = workflow_->reject(id, ada.name, base::SecretBytes::copy_of(base::as_bytes(ada.pin)), "by an old key");
+  ASSERT_TRUE(rejected) << rejected.error().text();
+  expect_says(answer(id), "by an old key");
+  EXPECT_EQ(read_text(rig_.outbox(id) / usb::kOwnerName), before);
+  EXPECT_EQ(receipt(id)->submitter->keyid, before);
 }
 
 }  // namespace

@@ -141,5 +141,30 @@ TEST_F(Upkeep, WhatDoesNotFitIntoTheSpoolStaysInTheInboxAndWhatNeverFitsIsRefuse
   EXPECT_TRUE(waits(second)) << journal_;
 }
 
+TEST_F(Upkeep, HoweverLongAReasonIsTheAnswerIsMadeAndNoOtherWaitsForIt) {
+  start();
+  // What a submitter's manifest quotes back at us, and what an officer's terminal let through.
+  const ForgedRequest strange(rig_, COLDSEAL_SAMPLE_DIR, folder_ / "strange");
+  ForgedRequest stranger = strange;
+  const std::string& payload = strange.payload();
+  stranger.sign_payload(payload.substr(0, payload.size() - 1) + ",\"" + std::string(70000, 'z') + "\":1}");
+  stranger.into_inbox();
+  const std::string good = send();
+  look_around();
+  expect_says(answer(stranger.id()), "[...]");
+  EXPECT_TRUE(waits(good)) << journal_;
+  EXPECT_TRUE(fs::is_empty(rig_.state() / "inbox"));
+  const TestOfficer& ada = ApplianceRig::officers()[0];
+  const auto rejected = workflow_->reject(good, ada.name, base::SecretBytes::copy_of(base::as_bytes(ada.pin)), std::string(base::limits::kNoteBytes, '\x01'));
+  ASSERT_TRUE(rejected) << rejected.error().text();
+  expect_says(answer(good), "\\x01");
+  stop();
+  const std::vector<std::string> events = rig_.audit_events();
+  EXPECT_EQ(std::count(events.begin(), events.end(), "intake-refused"), 1);
+  const Finished withdrawn = admin({"request", "withdraw", good.substr(0, 12), "--administrator", "uma", "--reason", std::string(base::limits::kNoteBytes, 'r')});
+  EXPECT_EQ(withdrawn.status, 2) << withdrawn.output;
+  expect_says(withdrawn.output, "--reason: UTF-8 of at most 1000 bytes wanted");
+}
+
 }  // namespace
 }  // namespace tests

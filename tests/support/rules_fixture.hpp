@@ -99,17 +99,18 @@ class RulesFixture : public testing::Test {
     }
     return "";
   }
-  // Of the response: "signed", or the reason of a refusal.
-  std::string answer(const std::string& id) const {
+  base::Result<transparency::Receipt> receipt(const std::string& id) const {
     const std::string file = rig_.outbox(id) / "receipt.dsse.json";
-    if (!std::filesystem::exists(file)) return "no answer";
+    if (!std::filesystem::exists(file)) return base::fail(base::Errc::not_found, "no answer");
     const auto key = crypto::PublicKey::parse_pem(read_text(rig_.trust() / "receipt-key.pem"));
     const auto envelope = transparency::Envelope::parse(read_text(file), 1U << 24);
-    const auto json = envelope->verify(*key, transparency::kStatementPayloadType);
-    if (!json) return json.error().text();
-    const auto receipt = transparency::Receipt::from_json(*json);
-    if (!receipt) return receipt.error().text();
-    return receipt->outcome == transparency::Outcome::done ? "signed" : receipt->reason;
+    return transparency::Receipt::from_json(TRY(envelope->verify(*key, transparency::kStatementPayloadType)));
+  }
+  // Of the response: "signed", or the reason of a refusal.
+  std::string answer(const std::string& id) const {
+    const auto read = receipt(id);
+    if (!read) return read.error().text();
+    return read->outcome == transparency::Outcome::done ? "signed" : read->reason;
   }
   static void expect_says(const std::string& text, const std::string& words) { EXPECT_NE(text.find(words), std::string::npos) << text; }
 

@@ -80,13 +80,10 @@ Result<Errc> take_code(ByteReader& reader) {
 
 void put_kind(ByteWriter& writer, Kind kind) { writer.u8(static_cast<std::uint8_t>(kind)); }
 
-// A reason is cut at the limit, and made printable: so it is UTF-8 and safe to show at the other end.
+// So the reason is UTF-8 and safe to show at the other end.
 void put_no(ByteWriter& writer, Kind kind, Errc code, std::string_view reason) {
-  const std::string text = base::printable(reason);
-  std::string_view cut = std::string_view(text).substr(0, base::limits::kNoteBytes);
-  while (!base::is_utf8(cut)) cut.remove_suffix(1);
   put_kind(writer, kind);
-  writer.u8(static_cast<std::uint8_t>(code)).put_counted(base::as_bytes(cut));
+  writer.u8(static_cast<std::uint8_t>(code)).put_counted(base::as_bytes(base::shortened(reason, base::limits::kNoteBytes)));
 }
 
 struct Encoder {
