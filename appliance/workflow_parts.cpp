@@ -120,12 +120,7 @@ Result<void> Workflow::remove_from_inbox(const std::string& id) {
   return {};
 }
 
-Result<void> Workflow::remove_from_spool(const std::string& id) const {
-  std::error_code error;
-  std::filesystem::remove_all(settings_.layout.spool() / id, error);
-  if (error) return fail(Errc::io, fmt::format("spool/{}: {}", id, error.message()));
-  return {};
-}
+Result<void> Workflow::remove_from_spool(const std::string& id) const { return usb::remove_folder(settings_.layout.spool() / id); }
 
 void Workflow::take_in() {
   if (people_are_busy() || !is_due(take_in_again_at_)) return;
