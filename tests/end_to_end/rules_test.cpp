@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 
 #include "tests/support/rules_fixture.hpp"
@@ -137,6 +138,35 @@ TEST_F(WithAuthority, ARevocationListIsDemandedMustBeFreshAndGoesForwardOnly) {
   expect_says(revoking.output, "REVOKED: the certificate of");
   start();
   expect_says(refusal_of_approval(later), "certificate.revoked");
+}
+
+TEST_F(WithAuthority, ARevocationListWhoseFileWasNotWrittenIsImportedAgainWithoutAnotherLine) {
+  const Finished imported = admin({"crl", "import", new_list("first.pem")});
+  ASSERT_EQ(imported.status, 0) << imported.output;
+  start();
+  const std::string id = send();
+  look_around();
+  stop();
+  const fs::path file = fs::directory_iterator(rig_.state() / "crl")->path();
+  const fs::path in_the_way = file.string() + ".part";
+  fs::create_directories(in_the_way / "x");
+  const fs::path newer = new_list("newer.pem");
+  EXPECT_EQ(admin({"crl", "import", newer}).status, 1);
+  fs::remove_all(in_the_way);
+  start();
+  expect_says(refusal_of_approval(id), "crl.changed");
+  stop();
+  const auto acts = [&] {
+    const std::vector<std::string> events = rig_.audit_events();
+    return std::count(events.begin(), events.end(), "administration");
+  };
+  const auto before = acts();
+  const Finished again = admin({"crl", "import", newer});
+  ASSERT_EQ(again.status, 0) << again.output;
+  EXPECT_EQ(acts(), before);
+  EXPECT_EQ(admin({"crl", "import", folder_ / "rig/ca/first.pem"}).status, 1);   // an older one is none
+  start();
+  EXPECT_EQ(refusal_of_approval(id), "");
 }
 
 TEST_F(Rules, AFileOnTheApprovedDenyListIsRefusedAndAListThatNobodyApprovedStopsTheStart) {
