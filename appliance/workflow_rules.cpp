@@ -40,6 +40,7 @@ Result<void> Workflow::expect_rules(const RequestRecord& record, const KeyClass&
                                     const package::Inspection& inspection) const {
   const Profile* const profile = TRY(settings_.configuration.profile(record.profile));
   TRY(clock_->expect_sane());
+  TRY(settings_.configuration.expect_unchanged(settings_.layout));   // what the file says now is not what would happen
   const Submitter* const submitter = TRY(settings_.configuration.submitter_of_key(record.keyid));
   TRY(submitter->expect_usable(log_.now()));
   if (!profile->rules.officers_may_submit) TRY(submitter->expect_no_officer(key_class.quorum));

@@ -169,6 +169,31 @@ TEST_F(WithAuthority, ARevocationListWhoseFileWasNotWrittenIsImportedAgainWithou
   EXPECT_EQ(refusal_of_approval(id), "");
 }
 
+TEST_F(Rules, NothingIsSignedUnderAConfigurationThatWasChangedSinceColdsealdStarted) {
+  start();
+  const std::string id = send();
+  look_around();
+  ASSERT_TRUE(waits(id)) << journal_;
+  const auto found = [&] {
+    for (const appliance::CheckupItem& item : workflow_->checkup().items)
+      if (item.name == "configuration") return std::string(item_state_name(item.state)) + " " + item.found;
+    return std::string("no item");
+  };
+  expect_says(found(), "as administrators approved");
+  ASSERT_EQ(refusal_of_approval(id), "");
+  write_text(configuration_file(), configuration_ + "signatures_a_day = 1\n");
+  expect_says(refusal_of_pins(), "configuration.changed");   // also once officers are at it
+  EXPECT_FALSE(fs::exists(rig_.outbox(id)));
+  expect_says(refusal_of_approval(id), "configuration.changed");
+  expect_says(found(), "attention configuration.changed");
+  fs::remove(configuration_file());
+  expect_says(refusal_of_approval(id), "and cannot be read");
+  write_text(configuration_file(), configuration_);
+  expect_says(found(), "well ");
+  EXPECT_EQ(refusal_of_approval(id), "");
+  EXPECT_EQ(refusal_of_pins(), "");
+}
+
 TEST_F(Rules, AFileOnTheApprovedDenyListIsRefusedAndAListThatNobodyApprovedStopsTheStart) {
   const fs::path xml = folder_ / "policy.xml";
   write_text(xml, "<SiPolicy xmlns=\"urn:schemas-microsoft-com:sipolicy\"><FileRules><Deny ID=\"1\" FileName=\"COLDSAMPLE.sys\" "
