@@ -86,7 +86,8 @@ Result<void> Workflow::remove_old_responses() {
       note(name, "its response is not kept any more");
       continue;
     }
-    // Refused at the door, or sent again after all that: such an answer is not remembered, and goes by its age.
+    // Refused at the door, or sent again after all that: such an answer is not remembered, and goes by its age, fetched or not. Anybody
+    // can have any number of them made.
     const auto written = fs::last_write_time(settings_.layout.outbox() / name / wire::kReceiptName, ignored);
     if (ignored) continue;
     const auto age = fs::file_time_type::clock::now() - written;
