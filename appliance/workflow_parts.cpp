@@ -197,6 +197,9 @@ Result<Workflow::Prepared> Workflow::prepare(const std::string& id, package::Ins
 }
 
 Result<Workflow::Prepared> Workflow::prepare_as_inspected(const RequestRecord& record) const {
+  if (const auto profile = profile_of(record); !profile)
+    return fail(profile.error().code(), fmt::format("{}; an administrator puts it back, or withdraws the request: coldseal-admin request withdraw {}",
+                                                    profile.error().text(), record.id.substr(0, 12)));
   const SpooledRequest spooled = TRY(SpooledRequest::load(settings_.layout, settings_.configuration, record.id));
   package::Inspection inspection = TRY(load_inspection(settings_.layout, record.inspection_digest));
   Prepared prepared = TRY(prepare(record.id, std::move(inspection)));

@@ -194,6 +194,41 @@ TEST_F(Rules, NothingIsSignedUnderAConfigurationThatWasChangedSinceColdsealdStar
   EXPECT_EQ(refusal_of_pins(), "");
 }
 
+TEST_F(Rules, RequestsOfAProfileThatIsTakenAwayAreRefusedOrWithdrawnAndDoNotWaitForEver) {
+  start();
+  const std::string waiting = send();
+  look_around();
+  ASSERT_TRUE(waits(waiting)) << journal_;
+  const std::string received = send();
+  workflow_->take_in();
+  stop();
+  const std::size_t profile = configuration_.find("name = \"release\"", configuration_.find("[[profile]]"));
+  ASSERT_NE(profile, std::string::npos) << configuration_;
+  configuration_.replace(profile, std::string("name = \"release\"").size(), "name = \"nightly\"");
+  approve_rules("", "");
+  start();
+  look_around();
+  expect_says(answer(received), "profile.gone: the profile \"release\"");
+  EXPECT_TRUE(waits(waiting));
+  const auto review = workflow_->review(waiting);
+  ASSERT_FALSE(review);
+  expect_says(review.error().text(), "profile.gone");
+  expect_says(review.error().text(), "coldseal-admin request withdraw " + waiting.substr(0, 12));
+  expect_says(refusal_of_approval(waiting), "profile.gone");
+  const TestOfficer& ada = ApplianceRig::officers()[0];
+  const auto rejected = workflow_->reject(waiting, ada.name, base::SecretBytes::copy_of(base::as_bytes(ada.pin)), "no profile");
+  ASSERT_FALSE(rejected);
+  expect_says(rejected.error().text(), "profile.gone");
+  stop();
+  AtTerminal terminal({program("coldseal-admin"), "--root", rig_.root(), "request", "withdraw", waiting.substr(0, 12), "--administrator", "uma", "--reason", "gone"});
+  terminal.expect("PIN of uma");
+  terminal.type(ApplianceRig::administrators()[0].pin);
+  EXPECT_EQ(terminal.wait(), 0) << terminal.screen();
+  start();
+  look_around();
+  expect_says(answer(waiting), "request.withdrawn: gone");
+}
+
 TEST_F(Rules, AFileOnTheApprovedDenyListIsRefusedAndAListThatNobodyApprovedStopsTheStart) {
   const fs::path xml = folder_ / "policy.xml";
   write_text(xml, "<SiPolicy xmlns=\"urn:schemas-microsoft-com:sipolicy\"><FileRules><Deny ID=\"1\" FileName=\"COLDSAMPLE.sys\" "
