@@ -28,6 +28,7 @@ constexpr std::chrono::days kRenewAhead{30};                  // a certificate t
 constexpr std::chrono::minutes kClockSlack{2};
 constexpr std::chrono::hours kClockFarBehind{48};
 constexpr std::size_t kMostItems = 1000;
+constexpr std::uint64_t kMebibyte = 1ULL << 20;
 
 std::string firmware_text(std::uint64_t firmware) {
   return fmt::format("{}.{}.{}.{}", firmware >> 48, firmware >> 32 & 0xffff, firmware >> 16 & 0xffff, firmware & 0xffff);
@@ -39,7 +40,9 @@ void look_at_mode(Checkup& checkup, const Configuration& configuration, attest::
                           mode == attest::Mode::production ? "" : ", for the life of its keys: not for release keys"));
 }
 
-void look_at_configuration(Checkup& checkup, const Configuration& configuration, tpm::Device& device) {
+void look_at_configuration(Checkup& checkup, const Layout& layout, const Configuration& configuration, tpm::Device& device) {
+  if (const Result<void> same = configuration.expect_unchanged(layout); !same)
+    return checkup.add("configuration", ItemState::attention, same.error().text(), "put it back, or let administrators approve it and start coldseald again");
   const Result<base::Bytes> approved = tpm::read_public_index(device, attest::config_index());
   if (!approved)
     return checkup.add("configuration", ItemState::attention, "CONFIG in the TPM: " + approved.error().text(), "finish the ceremony: coldseal-admin ceremony run");
@@ -69,7 +72,7 @@ void look_at_firmware(Checkup& checkup, Custody& custody) {
                 "start the approved firmware, or have what runs approved by a vendor: coldseal-admin firmware measure, then firmware approve");
 }
 
-void look_at_tpm(Checkup& checkup, const Configuration& configuration, Custody& custody) {
+void look_at_tpm(Checkup& checkup, const Layout& layout, const Configuration& configuration, Custody& custody) {
   const Result<tpm::Device*> opened = custody.device();
   if (!opened) {
     look_at_mode(checkup, configuration, custody.mode());
@@ -85,7 +88,7 @@ void look_at_tpm(Checkup& checkup, const Configuration& configuration, Custody& 
   else checkup.add("tpm flaws", ItemState::well, "none that its maker published and Coldseal knows");
   look_at_lockout(checkup, device);
   look_at_firmware(checkup, custody);
-  look_at_configuration(checkup, configuration, device);
+  look_at_configuration(checkup, layout, configuration, device);
   if (const Result<tpm::ReceiptKey*> receipt = custody.receipt_key(); receipt)
     checkup.add("receipt key", ItemState::well, custody.receipt_keyid());
   else
@@ -232,6 +235,24 @@ void look_at_log(Checkup& checkup, const CheckupSubject& subject) {
   checkup.add("audit log", ItemState::well, fmt::format("{} lines, fits its anchor in the TPM", subject.log->lines));
 }
 
+void look_at_deny_list(Checkup& checkup, const CheckupSubject& subject) {
+  const std::string& approved = subject.configuration->box.deny_list;
+  const Result<package::DenyList> list = load_deny_list(*subject.layout, approved);
+  if (!list)
+    return checkup.add("deny list", ItemState::attention, list.error().text(), "do what it says: coldseald does not start like this; docs/administrators-handbook.md, \"Lists that are carried in\"");
+  checkup.add("deny list", ItemState::well, approved.empty() ? "there is none" : fmt::format("{} rules, in the file that coldseal.toml names", list->size()));
+}
+
+void look_at_spool(Checkup& checkup, const CheckupSubject& subject) {
+  const std::uint64_t quota = subject.configuration->box.spool_bytes;
+  if (quota == 0 || subject.book == nullptr) return;
+  const std::uint64_t taken = subject.book->unanswered_bytes();
+  const bool is_near_full = taken >= quota / 10 * 9;
+  checkup.add("spool", is_near_full ? ItemState::attention : ItemState::well,
+              fmt::format("{} of {} MiB are taken by {} requests that wait", (taken + kMebibyte - 1) / kMebibyte, quota / kMebibyte, subject.book->unanswered()),
+              is_near_full ? "let officers approve or reject some, or withdraw them (coldseal-admin request): others stay in the inbox" : "");
+}
+
 void look_at_space(Checkup& checkup, const Layout& layout) {
   struct statvfs about {};
   if (statvfs(layout.state().c_str(), &about) != 0)
@@ -304,11 +325,13 @@ void look_at_appliance(Checkup& checkup, const CheckupSubject& subject) {
   if (subject.custody == nullptr)
     checkup.add("tpm", ItemState::note, "not asked while officers approve a request");
   else
-    look_at_tpm(checkup, *subject.configuration, *subject.custody);
+    look_at_tpm(checkup, *subject.layout, *subject.configuration, *subject.custody);
   look_at_keys(checkup, subject);
   look_at_submitters(checkup, *subject.configuration, subject.clock->now());
+  look_at_deny_list(checkup, subject);
   look_at_log(checkup, subject);
   look_at_clock(checkup, subject);
+  look_at_spool(checkup, subject);
   look_at_space(checkup, *subject.layout);
 }
 

@@ -14,6 +14,7 @@
 #include "appliance/configuration.hpp"
 #include "appliance/custody.hpp"
 #include "appliance/layout.hpp"
+#include "appliance/request_book.hpp"
 #include "crypto/base/result.hpp"
 
 namespace appliance {
@@ -53,6 +54,7 @@ struct CheckupSubject {
   const LogFacts* log = nullptr;
   const Administered* administered = nullptr;   // what the log says of submitters, revocation lists and the clock
   const Clock* clock = nullptr;
+  const RequestBook* book = nullptr;
 };
 void look_at_appliance(Checkup& checkup, const CheckupSubject& subject);
 

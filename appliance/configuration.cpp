@@ -214,6 +214,14 @@ Result<Configuration> Configuration::load(const Layout& layout) {
   return configuration;
 }
 
+Result<void> Configuration::expect_unchanged(const Layout& layout) const {
+  const Result<base::Bytes> text = usb::read_file(layout.configuration().string(), kConfigurationBytes);
+  if (text && crypto::sha256(*text) == digest) return {};
+  return fail(Errc::unavailable, fmt::format("configuration.changed: {} was changed since coldseald started{}: put it back as it was, or let administrators approve it "
+                                             "(coldseal-admin configuration approve) and start coldseald again",
+                                             layout.configuration().string(), text ? "" : " and cannot be read"));
+}
+
 Result<const Profile*> Configuration::profile(std::string_view wanted) const {
   for (const Profile& candidate : profiles)
     if (candidate.name == wanted) return &candidate;

@@ -73,6 +73,8 @@ struct Configuration {
   // Errc::not_found, worded for the submitter.
   base::Result<const Profile*> profile(std::string_view name) const;
   base::Result<const Submitter*> submitter_of_key(std::string_view keyid) const;
+  // Errc::unavailable, worded for officers, when coldseal.toml is not the file any more that this was made from: configuration.changed.
+  base::Result<void> expect_unchanged(const Layout& layout) const;
   // What the audit log says of the submitters' keys.
   void heed(const Administered& log);
 

@@ -185,10 +185,14 @@ Result<void> StoredReceiptKey::save(const Layout& layout) const {
   return usb::rename_durably(folder, layout.receipt_key());
 }
 
-Result<void> install_chain(const Layout& layout, const std::string& name, std::string_view pem) {
+Result<crypto::SigningIdentity> identity_with_chain(const Layout& layout, const std::string& name, std::string_view pem) {
   KeyClass key_class = TRY(KeyClass::load(layout, name));
   key_class.chain = TRY(crypto::certificates_from_pem(pem));
-  TRY(key_class.identity());
+  return key_class.identity();
+}
+
+Result<void> install_chain(const Layout& layout, const std::string& name, std::string_view pem) {
+  TRY(identity_with_chain(layout, name, pem));
   TRY(usb::write_file(layout.key_class(name) / "chain.pem", base::as_bytes(pem)));
   return {};
 }

@@ -46,6 +46,8 @@ struct StoredReceiptKey {
   tpm::Attestation birth{};
 };
 
+// What the key class would sign with, were that its chain; nothing is written. Errors as KeyClass::identity().
+base::Result<crypto::SigningIdentity> identity_with_chain(const Layout& layout, const std::string& key_class, std::string_view pem);
 base::Result<void> install_chain(const Layout& layout, const std::string& key_class, std::string_view pem);
 
 // Every key class there is, by name.

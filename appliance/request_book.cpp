@@ -99,6 +99,7 @@ Result<void> RequestBook::expect_can_follow(AuditEvent event, std::string_view i
 
 Result<void> RequestBook::apply(const AuditLine& line) {
   TRY(base::within(fmt::format("line {}", line.index + 1), expect_can_follow(line.event, line.request)));
+  if (line.event == AuditEvent::time_changed && line.data.contains(transparency::kSetBackField)) know_no_time_after(line.at);
   if (line.request.empty() || line.event == AuditEvent::intake_refused) return {};
   if (line.event == AuditEvent::received) {
     RequestRecord& record = open_[line.request];
@@ -171,6 +172,18 @@ Result<void> RequestBook::apply(const AuditLine& line) {
     default:   // failed PINs, readings: what they lead to is said by a line of its own
       return {};
   }
+}
+
+// Administrators said that later times never were. Left as they are, they would let days count for nothing until the clock is there
+// again: signatures a day, days of waiting, days that a response is kept.
+void RequestBook::know_no_time_after(base::Time now) {
+  for (Records* const records : {&open_, &answered_})
+    for (auto& [id, record] : *records) {
+      record.received_at = std::min(record.received_at, now);
+      record.delivered_at = std::min(record.delivered_at, now);
+      if (record.signed_at) record.signed_at = std::min(*record.signed_at, now);
+    }
+  for (Signed& each : signed_) each.at = std::min(each.at, now);
 }
 
 void RequestBook::forget_details(RequestRecord& record) {

@@ -78,6 +78,7 @@ class RequestBook {
   using Records = std::map<std::string, RequestRecord, std::less<>>;
   RequestRecord* find_any(std::string_view id);
   void forget_details(RequestRecord& record);
+  void know_no_time_after(base::Time now);
   // What is asked again and again is asked of the open ones: the answered ones are all there ever were.
   Records open_;
   Records answered_;

@@ -90,11 +90,12 @@ Result<CheckedList> check_new_list(base::ByteView file, const std::vector<crypto
     return fail(Errc::refused, fmt::format("crl.from-the-future: the list is of {} and it is {} here; look at the clock of this machine",
                                            base::rfc3339(list.this_update()), base::rfc3339(now)));
   const std::string id = authority_id(*issuer);
-  if (const ImportedList* const before = log.list_of(id); before != nullptr)
-    TRY(base::within("crl.not-newer", list.expect_newer_than(before->number, before->this_update)));
   ImportedList line{id, list.number(), list.this_update(), crypto::sha256(list.der()).hex()};
+  const ImportedList* const before = log.list_of(id);
+  const bool is_recorded = before != nullptr && before->sha256 == line.sha256;
+  if (before != nullptr && !is_recorded) TRY(base::within("crl.not-newer", list.expect_newer_than(before->number, before->this_update)));
   std::string subject = issuer->subject();
-  return CheckedList{std::move(list), std::move(line), std::move(subject)};
+  return CheckedList{std::move(list), std::move(line), std::move(subject), is_recorded};
 }
 
 }  // namespace appliance

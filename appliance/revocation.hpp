@@ -23,8 +23,10 @@ struct CheckedList {
   crypto::RevocationList list;
   ImportedList line;    // for the audit log
   std::string issuer;   // for people
+  bool is_recorded = false;   // the log has that line already
 };
-// A list that may be imported: by an authority of one of the chains, newer than what the log says is here, not from the future.
+// A list that may be imported: by an authority of one of the chains, newer than what the log says is here or that very one, not from
+// the future.
 // Errc::refused and Errc::mismatch: crl.not-by-issuer, crl.not-newer, crl.from-the-future.
 base::Result<CheckedList> check_new_list(base::ByteView file, const std::vector<crypto::Certificate>& authorities, const Administered& log, base::Time now);
 

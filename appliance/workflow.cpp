@@ -52,6 +52,7 @@ Result<void> Workflow::take_in_one(const std::string& id) {
 Result<void> Workflow::inspect_one(const RequestRecord& record_before) {
   const std::string id = record_before.id;
   TRY(complete_spool(id));
+  const Profile* const profile = TRY(profile_of(record_before));   // or it is refused: it would wait for ever
   const SpooledRequest spooled = TRY(SpooledRequest::load(settings_.layout, settings_.configuration, id));
   const base::Bytes answer = TRY(run_inspector({.program = settings_.inspector,
                                                 .files = spooled.folder / wire::kFilesFolder,
@@ -62,7 +63,6 @@ Result<void> Workflow::inspect_one(const RequestRecord& record_before) {
   const std::string digest = TRY(save_inspection(settings_.layout, answer));   // before a line of the log names it
   if (inspection.has_errors())
     return refuse(id, "the inspection found errors", inspection.findings, digest);
-  const Profile* const profile = TRY(settings_.configuration.profile(spooled.request.profile));
   if (const Result<void> allowed = profile->rules.expect_findings(inspection.findings); !allowed)
     return refuse(id, allowed.error().text(), inspection.findings, digest);
   const Prepared prepared = TRY(prepare(id, std::move(inspection)));
@@ -159,7 +159,7 @@ Result<void> Workflow::sign(const OnProgress& progress) {
 Result<Done> Workflow::reject(const std::string& id, const std::string& officer, base::SecretBytes pin,
                               const std::string& reason) {
   const RequestRecord* const known = TRY(rejectable_request(id));
-  const Profile* const profile = TRY(settings_.configuration.profile(known->profile));
+  const Profile* const profile = TRY(base::within("officers cannot reject it", profile_of(*known)));
   const KeyClass key_class = TRY(KeyClass::load(settings_.layout, profile->key_class));
   if (!people_are_busy()) custody_.notice_loss();
   if (const Result<void> proved = prove_officer(key_class, officer, std::move(pin)); !proved) {

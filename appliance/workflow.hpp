@@ -119,6 +119,7 @@ class Workflow {
 
   // What must hold (workflow_rules.cpp): at the door, before officers are asked and again before anything is signed.
   base::Result<void> expect_submitter(const std::string& keyid, const Profile& profile) const;
+  base::Result<const Profile*> profile_of(const RequestRecord& record) const;
   base::Result<void> expect_room(const wire::Request& request) const;
   base::Result<void> expect_rules(const RequestRecord& record, const KeyClass& key_class, const crypto::SigningIdentity& identity, const SigningPlan& plan,
                                   const package::Inspection& inspection) const;

@@ -23,7 +23,8 @@ Checkup Workflow::checkup() {
                               .custody = people_are_busy() ? nullptr : &custody_,
                               .log = &log,
                               .administered = &administered_,
-                              .clock = settings_.clock});
+                              .clock = settings_.clock,
+                              .book = &book_});
   if (const base::Result<void> sane = clock_->expect_sane(); !sane)
     checkup.add("time", ItemState::attention, sane.error().text(), "set the machine's clock, or let administrators say that it is right: coldseal-admin clock");
   checked_opening_ = 0;   // looked at in passing: the next step holds the log against its anchor again

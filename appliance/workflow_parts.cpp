@@ -120,12 +120,7 @@ Result<void> Workflow::remove_from_inbox(const std::string& id) {
   return {};
 }
 
-Result<void> Workflow::remove_from_spool(const std::string& id) const {
-  std::error_code error;
-  std::filesystem::remove_all(settings_.layout.spool() / id, error);
-  if (error) return fail(Errc::io, fmt::format("spool/{}: {}", id, error.message()));
-  return {};
-}
+Result<void> Workflow::remove_from_spool(const std::string& id) const { return usb::remove_folder(settings_.layout.spool() / id); }
 
 void Workflow::take_in() {
   if (people_are_busy() || !is_due(take_in_again_at_)) return;
@@ -202,6 +197,9 @@ Result<Workflow::Prepared> Workflow::prepare(const std::string& id, package::Ins
 }
 
 Result<Workflow::Prepared> Workflow::prepare_as_inspected(const RequestRecord& record) const {
+  if (const auto profile = profile_of(record); !profile)
+    return fail(profile.error().code(), fmt::format("{}; an administrator puts it back, or withdraws the request: coldseal-admin request withdraw {}",
+                                                    profile.error().text(), record.id.substr(0, 12)));
   const SpooledRequest spooled = TRY(SpooledRequest::load(settings_.layout, settings_.configuration, record.id));
   package::Inspection inspection = TRY(load_inspection(settings_.layout, record.inspection_digest));
   Prepared prepared = TRY(prepare(record.id, std::move(inspection)));

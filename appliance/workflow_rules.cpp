@@ -23,6 +23,13 @@ Result<void> Workflow::expect_submitter(const std::string& keyid, const Profile&
   return submitter->expect_no_officer(key_class->quorum);
 }
 
+// Known when the request was received. Errc::refused, worded for submitters and officers.
+Result<const Profile*> Workflow::profile_of(const RequestRecord& record) const {
+  Result<const Profile*> profile = settings_.configuration.profile(record.profile);
+  if (profile) return profile;
+  return fail(Errc::refused, fmt::format("profile.gone: the profile \"{}\" was taken out of this appliance's configuration since the request came", base::printable(record.profile)));
+}
+
 // One that would never fit is refused; one that does not fit now stays in the inbox, and is taken in when others are answered.
 Result<void> Workflow::expect_room(const wire::Request& request) const {
   const std::uint64_t quota = settings_.configuration.box.spool_bytes;
@@ -38,8 +45,9 @@ Result<void> Workflow::expect_room(const wire::Request& request) const {
 
 Result<void> Workflow::expect_rules(const RequestRecord& record, const KeyClass& key_class, const crypto::SigningIdentity& identity, const SigningPlan& plan,
                                     const package::Inspection& inspection) const {
-  const Profile* const profile = TRY(settings_.configuration.profile(record.profile));
+  const Profile* const profile = TRY(profile_of(record));
   TRY(clock_->expect_sane());
+  TRY(settings_.configuration.expect_unchanged(settings_.layout));   // what the file says now is not what would happen
   const Submitter* const submitter = TRY(settings_.configuration.submitter_of_key(record.keyid));
   TRY(submitter->expect_usable(log_.now()));
   if (!profile->rules.officers_may_submit) TRY(submitter->expect_no_officer(key_class.quorum));

@@ -124,11 +124,11 @@ Result<void> Workflow::put_right_after_restart(const Fields& how_it_ended) {
   }
   for (const std::string& id : names_in(layout.outbox(), "")) {
     const RequestRecord* const known = book_.find(id);
-    std::error_code ignored;
     if (known == nullptr || known->state != RequestState::removed) continue;
     const auto receipt = usb::read_file(layout.outbox() / id / wire::kReceiptName, base::limits::kReceiptBytes);
     // The answer to one who sent it again lies under the same id.
-    if (!receipt || crypto::sha256(*receipt).hex() == known->receipt_digest) std::filesystem::remove_all(layout.outbox() / id, ignored);
+    if (receipt && crypto::sha256(*receipt).hex() != known->receipt_digest) continue;
+    if (const Result<void> gone = usb::remove_folder(layout.outbox() / id); !gone) note(id, gone.error().text());
   }
   remove_leftovers(layout.spool());
   remove_leftovers(layout.outbox());

@@ -82,15 +82,16 @@ Result<void> Workflow::remove_old_responses() {
     if (const RequestRecord* const known = book_.find(name); known != nullptr && known->state != RequestState::removed) {
       if (known->state != RequestState::delivered || known->delivered_at > before) continue;
       TRY(record(AuditEvent::removed, name, {{"why", fmt::format("delivered over {} days ago", days)}}));
-      fs::remove_all(settings_.layout.outbox() / name, ignored);
+      TRY(usb::remove_folder(settings_.layout.outbox() / name));   // the courier must never see half of it
       note(name, "its response is not kept any more");
       continue;
     }
-    // Refused at the door, or sent again after all that: such an answer is not remembered, and goes by its age.
+    // Refused at the door, or sent again after all that: such an answer is not remembered, and goes by its age, fetched or not. Anybody
+    // can have any number of them made.
     const auto written = fs::last_write_time(settings_.layout.outbox() / name / wire::kReceiptName, ignored);
     if (ignored) continue;
     const auto age = fs::file_time_type::clock::now() - written;
-    if (age > std::chrono::hours(24) * days) fs::remove_all(settings_.layout.outbox() / name, ignored);
+    if (age > std::chrono::hours(24) * days) TRY(usb::remove_folder(settings_.layout.outbox() / name));
   }
   return {};
 }

@@ -63,6 +63,23 @@ Result<void> request_certificate(const AdminDesk& desk, const std::string& name,
   return {};
 }
 
+Result<crypto::SigningIdentity> expect_chain(const Layout& layout, const std::string& name, const std::string& file) {
+  const base::Bytes pem = TRY(usb::read_file(file, base::limits::kPemBytes));
+  return base::within(file, identity_with_chain(layout, name, base::as_text(pem)));
+}
+
+Result<void> install_certificate(const AdminDesk& desk, const std::string& name, const std::string& file) {
+  const base::Bytes pem = TRY(usb::read_file(file, base::limits::kPemBytes));
+  const crypto::SigningIdentity identity = TRY(base::within(file, identity_with_chain(desk.layout, name, base::as_text(pem))));
+  const std::string fingerprint = identity.leaf().fingerprint().hex();
+  TRY(log_act(desk, transparency::AuditEvent::administration,
+              {{"what", fmt::format("a certificate is installed for key class {}", name)}, {"key-class", name}, {"certificate", fingerprint}}));
+  TRY(install_chain(desk.layout, name, base::as_text(pem)));
+  desk.terminal.show("certificate chain installed for key class " + name);
+  desk.terminal.show("certificate  SHA-256 " + fingerprint);
+  return {};
+}
+
 Result<void> show_status(const Layout& layout, Custody& custody, Terminal& terminal) {
   tpm::Device* const device = TRY(custody.device());
   const tpm::ReceiptKey* const receipt_key = TRY(custody.receipt_key());

@@ -14,6 +14,7 @@
 #include "appliance/anchored_log.hpp"
 #include "appliance/configuration.hpp"
 #include "appliance/custody.hpp"
+#include "appliance/key_store.hpp"
 #include "crypto/base/limits.hpp"
 
 namespace appliance {
@@ -71,14 +72,25 @@ Result<Checkup> ask_coldseald(const Layout& layout) {
   return Checkup::from_json(text);
 }
 
-Checkup look_here(const Layout& layout, Configuration& configuration, Custody& custody, const Clock& clock) {
+// Whoever watches an appliance by doctor must hear that nothing is signed there. Before its keys are born there is nothing to start.
+ItemState state_of_no_daemon(const Layout& layout, bool is_doctor) {
+  const Result<std::vector<std::string>> keys = key_classes(layout);
+  return is_doctor && keys && !keys->empty() ? ItemState::attention : ItemState::note;
+}
+
+Checkup look_here(const Layout& layout, Configuration& configuration, Custody& custody, const Clock& clock, bool is_doctor) {
   Checkup checkup{"coldseal-admin", {}};
-  checkup.add("coldseald", ItemState::note, "does not run", "when nobody administers: systemctl start coldseald");
+  checkup.add("coldseald", state_of_no_daemon(layout, is_doctor), "does not run", "when nobody administers: systemctl start coldseald");
   std::optional<AnchoredLog::Opened> opened;
   LogFacts log;
   Administered administered;
+  RequestBook book;
   if (is_there(layout.audit_log())) {   // nothing is begun here
-    if (auto read = AnchoredLog::open(layout.audit_log(), clock, [&](const transparency::AuditLine& line) { return administered.apply(line); })) {
+    auto read = AnchoredLog::open(layout.audit_log(), clock, [&](const transparency::AuditLine& line) -> Result<void> {
+      TRY(book.apply(line));
+      return administered.apply(line);
+    });
+    if (read) {
       opened.emplace(std::move(*read));
       log.last = opened->log.lines() == 0 ? base::Time{} : opened->log.now();
       log.lines = opened->log.lines();
@@ -96,7 +108,8 @@ Checkup look_here(const Layout& layout, Configuration& configuration, Custody& c
                               .custody = &custody,
                               .log = opened ? &log : nullptr,
                               .administered = opened ? &administered : nullptr,
-                              .clock = &clock});
+                              .clock = &clock,
+                              .book = opened ? &book : nullptr});
   return checkup;
 }
 
@@ -110,7 +123,7 @@ Result<void> show_condition(const Layout& layout, const ConditionWords& words, T
   if (lock) {
     Custody custody(layout, configuration.tpm, configuration.mode);
     if (!words.as_json && !words.only_problems) facts = show_status(layout, custody, terminal);
-    checkup = look_here(layout, configuration, custody, clock);
+    checkup = look_here(layout, configuration, custody, clock, words.only_problems);
   } else if (lock.error().code() == Errc::unavailable) {
     checkup = TRY(ask_coldseald(layout));
   } else {

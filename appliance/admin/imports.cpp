@@ -69,8 +69,9 @@ Result<void> import_revocation_list(const AdminDesk& desk, const std::string& fi
   const std::vector<crypto::Certificate> authorities = TRY(installed_authorities(desk));
   const CheckedList checked = TRY(base::within(printable(file), check_new_list(bytes, authorities, log, desk.clock.now())));
   TRY(usb::make_folders(desk.layout.revocation_lists()));
-  // The line first. When the file is not written, coldseald says that it is not the one imported, and the same list is imported again.
-  TRY(log_act(desk, AuditEvent::administration, Administered::line_of(checked.line, checked.issuer)));
+  // The line first. When the file is not written, coldseald says that it is not the one imported, and the same list is imported again,
+  // without another line.
+  if (!checked.is_recorded) TRY(log_act(desk, AuditEvent::administration, Administered::line_of(checked.line, checked.issuer)));
   TRY(usb::write_file(list_file(desk.layout, checked.line.authority), checked.list.der()));
   desk.terminal.show(fmt::format("revocation list number {} of {}: {} certificates, of {}", checked.line.number, checked.issuer, checked.list.size(),
                                  base::rfc3339(checked.line.this_update)));

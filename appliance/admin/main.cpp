@@ -16,15 +16,12 @@
 #include "appliance/configuration.hpp"
 #include "appliance/confinement.hpp"
 #include "appliance/custody.hpp"
-#include "appliance/key_store.hpp"
 #include "appliance/layout.hpp"
 #include "appliance/process_setup.hpp"
 #include "appliance/terminal.hpp"
 #include "appliance/trusted_clock.hpp"
 #include "crypto/base/command_line.hpp"
-#include "crypto/base/limits.hpp"
 #include "crypto/base/text.hpp"
-#include "usb/files/safe_write.hpp"
 
 namespace {
 
@@ -231,10 +228,8 @@ class Program {
     certificate.option("--key-class", words_.key_class, "which key").required();
     certificate.option("CHAIN", words_.file, "PEM file: the key's certificate, then its issuers").required();
     on(certificate, [this]() -> Result<void> {
-      const base::Bytes pem = TRY(usb::read_file(words_.file, base::limits::kPemBytes));
-      TRY(base::within(words_.file, appliance::install_chain(appliance::Layout(words_.root), words_.key_class, base::as_text(pem))));
-      terminal_.show("certificate chain installed for key class " + words_.key_class);
-      return {};
+      TRY(appliance::expect_chain(appliance::Layout(words_.root), words_.key_class, words_.file));
+      return at_desk([this](const AdminDesk& desk) { return appliance::install_certificate(desk, words_.key_class, words_.file); });
     });
   }
 

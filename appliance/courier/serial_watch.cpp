@@ -55,8 +55,8 @@ Result<void> serve_one(const std::filesystem::path& device, const serial::LineSe
   say(name, "", "a host has called");
   const base::Error end = serial::serve(*link, {boxes.inbox, boxes.outbox}, keys::fill_random, [&](const serial::Served& served) {
     say(name, served.id, std::string(words_for(served.what)) + served.reason);
-    if (served.what != serial::Served::What::delivered) return;
-    if (const Result<void> marked = mark_delivered(boxes, served.id); !marked) say(name, served.id, "coldseald is not told: " + marked.error().text());
+    if (!served.document) return;
+    if (const Result<void> marked = mark_delivered(boxes, served.id, *served.document); !marked) say(name, served.id, "coldseald is not told: " + marked.error().text());
   });
   if (!stopped()) say(name, "", "the host has gone: " + end.text() + about(link->quality()));
   return {};

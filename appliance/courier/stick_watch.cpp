@@ -99,9 +99,9 @@ bool StickWatch::settle(Dealt& dealt, const std::optional<Stamp>& stamp, const s
 }
 
 Result<void> StickWatch::deliver(const Stick& stick, const std::string& id) {
-  const Outcome outcome = TRY(stick.deliver_response(id, boxes_.outbox, until_stopped()));
-  if (outcome == Outcome::copied) say_(mounted_at_.string(), id, "response delivered");
-  return mark_delivered(boxes_, id);
+  const mass_storage::Delivered delivered = TRY(stick.deliver_response(id, boxes_.outbox, until_stopped()));
+  if (delivered.outcome == Outcome::copied) say_(mounted_at_.string(), id, "response delivered");
+  return mark_delivered(boxes_, id, delivered.receipt);
 }
 
 Result<void> StickWatch::take(const Stick& stick, const std::string& id, HandedOver& handed_over) {

@@ -3,7 +3,11 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <nlohmann/json.hpp>
+#include <sstream>
 
+#include "crypto/certificate.hpp"
+#include "crypto/transparency/anchored_lines.hpp"
 #include "tests/support/appliance_rig.hpp"
 #include "tests/support/forged_request.hpp"
 #include "tests/support/temp_dir.hpp"
@@ -51,7 +55,7 @@ class AdministratorActs : public testing::Test {
   }
   std::ptrdiff_t count(const std::string& event) const {
     const auto events = rig_.audit_events();
-    return std::count(events.begin(), events.end(), event) - (event == "administration" ? 2 : 0);   // the submitter, the certificate request
+    return std::count(events.begin(), events.end(), event) - (event == "administration" ? 3 : 0);   // the submitter, the certificate request, the certificate
   }
 
   TempDir folder_;
@@ -249,6 +253,32 @@ TEST_F(AdministratorActs, AChangedConfigurationIsUsedWhenAdministratorsApprovedI
   EXPECT_TRUE(signs({kOfficerAda, kOfficerBen}));
   write_text(file, original);   // the older one is as much a change
   EXPECT_EQ(run({program("coldseald"), "--root", rig_.root()}).status, 1);
+}
+
+TEST_F(AdministratorActs, AnInstalledCertificateIsAnAnchoredLineWithItsFingerprint) {
+  const auto lines = [&] {
+    std::vector<nlohmann::json> found;
+    std::istringstream log(read_text(rig_.state() / "log/audit.jsonl"));
+    for (std::string line; std::getline(log, line);)
+      if (line.find("a certificate is installed for key class release") != std::string::npos) found.push_back(nlohmann::json::parse(line)["data"]);
+    return found;
+  };
+  ASSERT_EQ(lines().size(), 1U);   // when it was made
+  const crypto::Certificate leaf = crypto::certificates_from_pem(read_text(folder_ / "rig/ca/release.pem"))->front();
+  EXPECT_EQ(lines()[0]["certificate"], leaf.fingerprint().hex());
+  EXPECT_EQ(lines()[0]["key-class"], "release");
+  EXPECT_TRUE(lines()[0].contains(std::string(transparency::kAnchorField))) << lines()[0];
+  const Finished again = admin({"certificate", "--key-class", "release", folder_ / "rig/ca/chain.pem"});
+  EXPECT_EQ(again.status, 0) << again.output;
+  EXPECT_NE(again.output.find(leaf.fingerprint().hex()), std::string::npos) << again.output;
+  EXPECT_EQ(lines().size(), 2U);
+  // One that is refused leaves no line.
+  EXPECT_EQ(admin({"certificate", "--key-class", "release", rig_.ca_root()}).status == 0, false);
+  EXPECT_EQ(lines().size(), 2U);
+  rig_.start_daemon();   // whose log it is
+  EXPECT_NE(admin({"certificate", "--key-class", "release", folder_ / "rig/ca/chain.pem"}).status, 0);
+  EXPECT_EQ(lines().size(), 2U);
+  EXPECT_TRUE(rig_.try_to_approve(waiting_request(), {kOfficerAda, kOfficerCay}));
 }
 
 TEST_F(AdministratorActs, AfterAWipeNothingSignsAndTheTpmIsFreeForANewCeremony) {

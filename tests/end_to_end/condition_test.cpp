@@ -2,8 +2,11 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "crypto/base/bytes.hpp"
+#include "crypto/digest.hpp"
 #include "tests/support/appliance_rig.hpp"
 #include "tests/support/process.hpp"
 #include "tests/support/temp_dir.hpp"
@@ -28,12 +31,14 @@ class Condition : public testing::Test {
       if (each["name"] == name) return each;
     return {};
   }
-  void expect_well() const {
+  // As doctor says: nothing needs attention, but that coldseald does not run when it does not.
+  void expect_well(bool coldseald_runs) const {
     const Finished doctor = admin({"doctor"});
-    EXPECT_EQ(doctor.status, 0) << doctor.output;
-    EXPECT_NE(doctor.output.find("nothing needs attention"), std::string::npos) << doctor.output;
+    EXPECT_EQ(doctor.status, coldseald_runs ? 0 : 1) << doctor.output;
+    EXPECT_NE(doctor.output.find(coldseald_runs ? "nothing needs attention" : "1 thing needs attention"), std::string::npos) << doctor.output;
+    EXPECT_EQ(doctor.output.find("! coldseald ") == std::string::npos, coldseald_runs) << doctor.output;
     for (const char* const name : {"tpm", "tpm lockout", "tpm flaws", "firmware", "configuration", "receipt key", "key release", "certificate release", "audit log",
-                                   "clock", "tpm clock", "space", "mode", "confinement", "submitters"})
+                                   "clock", "tpm clock", "space", "mode", "confinement", "submitters", "deny list"})
       EXPECT_FALSE(item(name).is_null()) << name;
   }
   TempDir folder;
@@ -41,11 +46,12 @@ class Condition : public testing::Test {
 };
 
 TEST_F(Condition, IsWellWithAndWithoutColdseald) {
-  expect_well();
-  EXPECT_EQ(item("coldseald")["state"], "note");
+  expect_well(false);
+  EXPECT_EQ(item("coldseald")["state"], "note");   // to status, which only shows
   EXPECT_NE(admin({"status"}).output.find("key class      release: 2 of 3 officers"), std::string::npos);
+  EXPECT_TRUE(item("spool").is_null());   // no quota
   rig.start_daemon();
-  expect_well();
+  expect_well(true);
   EXPECT_EQ(nlohmann::json::parse(admin({"status", "--json"}).output)["by"], "coldseald");
   EXPECT_EQ(item("requests")["found"], "none open");
   const std::string id = rig.make_request(COLDSEAL_SAMPLE_DIR, "10_X64", rig.stick());
@@ -86,7 +92,7 @@ TEST_F(Condition, DoctorNamesWhatIsWrongAndWhatToDoAndEndsWithOne) {
   EXPECT_EQ(doctor.status, 1);
   EXPECT_NE(doctor.output.find("! configuration"), std::string::npos) << doctor.output;
   EXPECT_NE(doctor.output.find("coldseal-admin configuration approve"), std::string::npos);
-  EXPECT_NE(doctor.output.find("1 thing needs attention"), std::string::npos);
+  EXPECT_NE(doctor.output.find("2 things need attention"), std::string::npos);   // coldseald does not run either
   EXPECT_EQ(admin({"doctor", "--json"}).status, 1);
   write_text(configuration, before);
   // The log is changed: an anchored line is missing.
@@ -101,13 +107,57 @@ TEST_F(Condition, DoctorNamesWhatIsWrongAndWhatToDoAndEndsWithOne) {
   EXPECT_EQ(item("certificate release")["state"], "attention");
   EXPECT_NE(item("certificate release")["todo"].get<std::string>().find("coldseal-admin csr --key-class release"), std::string::npos);
   fs::rename(folder / "chain.pem", chain);
-  EXPECT_EQ(admin({"doctor"}).status, 0);
+  expect_well(false);
   // No TPM.
   rig.tpm().kill();
   doctor = admin({"doctor"});
   EXPECT_EQ(doctor.status, 1);
   EXPECT_NE(doctor.output.find("! tpm "), std::string::npos) << doctor.output;
   rig.tpm().start();
+}
+
+TEST_F(Condition, ADenyListThatStopsColdsealdIsNamedWithWhatToDo) {
+  write_text(rig.state() / "deny-list", "# nobody approved this\n");
+  EXPECT_EQ(item("deny list")["state"], "attention");
+  EXPECT_NE(item("deny list")["found"].get<std::string>().find("deny-list.not-approved"), std::string::npos) << item("deny list");
+  const Finished doctor = admin({"doctor"});
+  EXPECT_EQ(doctor.status, 1);
+  EXPECT_NE(doctor.output.find("! deny list"), std::string::npos) << doctor.output;
+  fs::remove(rig.state() / "deny-list");
+  EXPECT_EQ(item("deny list")["found"], "there is none");
+  // One that goes away while coldseald runs would stop its next start.
+  const std::string list = "# nothing\n";
+  write_text(rig.state() / "deny-list", list);
+  const fs::path configuration = rig.root() / "etc/coldseal/coldseal.toml";
+  std::string text = read_text(configuration);
+  text.insert(text.find("mode ="), "deny_list = \"" + crypto::sha256(base::as_bytes(list)).hex() + "\"\nspool_mib = 1\n");
+  write_text(configuration, text);
+  rig.administer({"configuration", "approve"}, {ApplianceRig::administrators()[0], ApplianceRig::administrators()[1]});
+  EXPECT_EQ(item("deny list")["state"], "well") << item("deny list");
+  rig.start_daemon();
+  EXPECT_EQ(item("deny list")["state"], "well");
+  EXPECT_EQ(item("spool")["found"], "0 of 1 MiB are taken by 0 requests that wait");
+  fs::remove(rig.state() / "deny-list");
+  EXPECT_EQ(item("deny list")["state"], "attention");
+  EXPECT_EQ(admin({"doctor"}).status, 1);
+}
+
+TEST_F(Condition, TheSpoolsQuotaIsShownWithWhatTakesIt) {
+  const fs::path configuration = rig.root() / "etc/coldseal/coldseal.toml";
+  std::string text = read_text(configuration);
+  text.insert(text.find("mode ="), "spool_mib = 1\n");
+  write_text(configuration, text);
+  rig.administer({"configuration", "approve"}, {ApplianceRig::administrators()[0], ApplianceRig::administrators()[1]});
+  fs::copy(COLDSEAL_SAMPLE_DIR, folder / "large", fs::copy_options::recursive);
+  std::ofstream(folder / "large/coldsample.sys", std::ios::binary | std::ios::app) << std::string(1'000'000, '\0');
+  rig.start_daemon();
+  const Background courier = rig.start_courier({"--stick", rig.stick()});
+  const std::string id = rig.make_request(folder / "large", "10_X64", rig.stick());
+  rig.wait_for_journal(id, "received from");
+  EXPECT_EQ(item("spool")["state"], "attention");
+  EXPECT_EQ(item("spool")["found"], "1 of 1 MiB are taken by 1 requests that wait");
+  rig.stop_daemon();
+  EXPECT_EQ(item("spool")["state"], "attention");   // from the log
 }
 
 TEST_F(Condition, ColdsealdSaysThatItsTpmHasGoneAndThatItIsBack) {

@@ -158,6 +158,30 @@ TEST(Courier, LooksOnceWhenAskedAndSaysByItsStatusWhetherAllWasDone) {
   EXPECT_EQ(idle.wait(), 2);
 }
 
+TEST(Courier, TellsOfAResponseThatWasOnTheStickOnlyOnceItIsThereWhole) {
+  const Box box;
+  tests::make_request(box.requests, kId, kFiles);
+  tests::make_response(box.outbox, kId, kFiles, "{signed}");
+  tests::make_response(box.responses, kId, kFiles, "{signed}");
+  Bytes flipped = kFiles.at("x64/a.sys");
+  flipped[70'000] ^= 1U;
+  tests::write_file(box.responses / kId / "files/x64/a.sys", flipped);
+  Courier courier(box.dir / "log", box.arguments({"--stick", box.stick.string()}));
+  const fs::path mark = box.inbox / (kId + ".delivered");
+  ASSERT_TRUE(within_seconds(20, [&] { return fs::exists(mark); })) << courier.log();
+  EXPECT_EQ(tests::all_files(box.responses), tests::all_files(box.outbox));
+  EXPECT_EQ(tests::read_text(mark), crypto::sha256(base::as_bytes("{signed}")).hex());
+  // Told once for as long as the stick stays in, and again when it is back.
+  fs::remove(mark);
+  std::this_thread::sleep_for(1s);
+  EXPECT_FALSE(fs::exists(mark));
+  fs::rename(box.stick, box.dir / "pulled");
+  ASSERT_TRUE(within_seconds(20, [&] { return courier.log().find("stick gone") != std::string::npos; })) << courier.log();
+  fs::rename(box.dir / "pulled", box.stick);
+  EXPECT_TRUE(within_seconds(20, [&] { return fs::exists(mark); })) << courier.log();
+  EXPECT_EQ(box.times("response delivered", courier.log()), 1U) << courier.log();
+}
+
 TEST(Courier, WaitsForASerialDeviceThatIsNotThere) {
   const Box box;
   Courier courier(box.dir / "log", box.arguments({"--serial", (box.dir / "ttyUSB9").string()}));

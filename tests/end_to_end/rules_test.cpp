@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 
 #include "tests/support/rules_fixture.hpp"
@@ -138,6 +139,95 @@ TEST_F(WithAuthority, ARevocationListIsDemandedMustBeFreshAndGoesForwardOnly) {
   expect_says(revoking.output, "REVOKED: the certificate of");
   start();
   expect_says(refusal_of_approval(later), "certificate.revoked");
+}
+
+TEST_F(WithAuthority, ARevocationListWhoseFileWasNotWrittenIsImportedAgainWithoutAnotherLine) {
+  const Finished imported = admin({"crl", "import", new_list("first.pem")});
+  ASSERT_EQ(imported.status, 0) << imported.output;
+  start();
+  const std::string id = send();
+  look_around();
+  stop();
+  const fs::path file = fs::directory_iterator(rig_.state() / "crl")->path();
+  const fs::path in_the_way = file.string() + ".part";
+  fs::create_directories(in_the_way / "x");
+  const fs::path newer = new_list("newer.pem");
+  EXPECT_EQ(admin({"crl", "import", newer}).status, 1);
+  fs::remove_all(in_the_way);
+  start();
+  expect_says(refusal_of_approval(id), "crl.changed");
+  stop();
+  const auto acts = [&] {
+    const std::vector<std::string> events = rig_.audit_events();
+    return std::count(events.begin(), events.end(), "administration");
+  };
+  const auto before = acts();
+  const Finished again = admin({"crl", "import", newer});
+  ASSERT_EQ(again.status, 0) << again.output;
+  EXPECT_EQ(acts(), before);
+  EXPECT_EQ(admin({"crl", "import", folder_ / "rig/ca/first.pem"}).status, 1);   // an older one is none
+  start();
+  EXPECT_EQ(refusal_of_approval(id), "");
+}
+
+TEST_F(Rules, NothingIsSignedUnderAConfigurationThatWasChangedSinceColdsealdStarted) {
+  start();
+  const std::string id = send();
+  look_around();
+  ASSERT_TRUE(waits(id)) << journal_;
+  const auto found = [&] {
+    for (const appliance::CheckupItem& item : workflow_->checkup().items)
+      if (item.name == "configuration") return std::string(item_state_name(item.state)) + " " + item.found;
+    return std::string("no item");
+  };
+  expect_says(found(), "as administrators approved");
+  ASSERT_EQ(refusal_of_approval(id), "");
+  write_text(configuration_file(), configuration_ + "signatures_a_day = 1\n");
+  expect_says(refusal_of_pins(), "configuration.changed");   // also once officers are at it
+  EXPECT_FALSE(fs::exists(rig_.outbox(id)));
+  expect_says(refusal_of_approval(id), "configuration.changed");
+  expect_says(found(), "attention configuration.changed");
+  fs::remove(configuration_file());
+  expect_says(refusal_of_approval(id), "and cannot be read");
+  write_text(configuration_file(), configuration_);
+  expect_says(found(), "well ");
+  EXPECT_EQ(refusal_of_approval(id), "");
+  EXPECT_EQ(refusal_of_pins(), "");
+}
+
+TEST_F(Rules, RequestsOfAProfileThatIsTakenAwayAreRefusedOrWithdrawnAndDoNotWaitForEver) {
+  start();
+  const std::string waiting = send();
+  look_around();
+  ASSERT_TRUE(waits(waiting)) << journal_;
+  const std::string received = send();
+  workflow_->take_in();
+  stop();
+  const std::size_t profile = configuration_.find("name = \"release\"", configuration_.find("[[profile]]"));
+  ASSERT_NE(profile, std::string::npos) << configuration_;
+  configuration_.replace(profile, std::string("name = \"release\"").size(), "name = \"nightly\"");
+  approve_rules("", "");
+  start();
+  look_around();
+  expect_says(answer(received), "profile.gone: the profile \"release\"");
+  EXPECT_TRUE(waits(waiting));
+  const auto review = workflow_->review(waiting);
+  ASSERT_FALSE(review);
+  expect_says(review.error().text(), "profile.gone");
+  expect_says(review.error().text(), "coldseal-admin request withdraw " + waiting.substr(0, 12));
+  expect_says(refusal_of_approval(waiting), "profile.gone");
+  const TestOfficer& ada = ApplianceRig::officers()[0];
+  const auto rejected = workflow_->reject(waiting, ada.name, base::SecretBytes::copy_of(base::as_bytes(ada.pin)), "no profile");
+  ASSERT_FALSE(rejected);
+  expect_says(rejected.error().text(), "profile.gone");
+  stop();
+  AtTerminal terminal({program("coldseal-admin"), "--root", rig_.root(), "request", "withdraw", waiting.substr(0, 12), "--administrator", "uma", "--reason", "gone"});
+  terminal.expect("PIN of uma");
+  terminal.type(ApplianceRig::administrators()[0].pin);
+  EXPECT_EQ(terminal.wait(), 0) << terminal.screen();
+  start();
+  look_around();
+  expect_says(answer(waiting), "request.withdrawn: gone");
 }
 
 TEST_F(Rules, AFileOnTheApprovedDenyListIsRefusedAndAListThatNobodyApprovedStopsTheStart) {

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <fstream>
 
+#include "tests/support/faults.hpp"
+#include "tests/support/parcels.hpp"
 #include "tests/support/rules_fixture.hpp"
 
 namespace tests {
@@ -104,6 +106,42 @@ TEST_F(Upkeep, ARequestSentAgainLongAfterItsAnswerIsGoneIsToldSoAndNothingIsSign
   EXPECT_FALSE(fs::exists(rig_.outbox(id)));
   const std::vector<std::string> events = rig_.audit_events();
   EXPECT_EQ(std::count(events.begin(), events.end(), "signed"), 1);
+}
+
+TEST_F(Upkeep, AResponseThatGoesIsNeverHalfThereUnderItsIdWhereverTheRemovalIsCutOff) {
+  approve_rules("keep_days = 1\nclock_days = 3650\n", "");
+  const fs::path package = folder_ / "broken";
+  fs::copy(COLDSEAL_SAMPLE_DIR, package, fs::copy_options::recursive);
+  fs::resize_file(package / "coldsample.sys", 200);   // refused by the inspection: no officer is needed
+  Faults faults;
+  faults.let_the_clock_run(10);
+  rig_.run_daemon_under(faults);
+  std::size_t last = 1;
+  for (std::size_t at = 1; at <= last; ++at) {
+    SCOPED_TRACE(at);
+    rig_.start_daemon();
+    const std::string id = send(package);
+    rig_.wait_for_response(id);
+    const auto whole = all_files(rig_.outbox(id));
+    last = whole.size() + 1;   // each file, and the folder
+    ASSERT_GE(last, 3U);
+    const fs::path mark = rig_.state() / "inbox" / (id + ".delivered");
+    write_text(folder_ / "mark", crypto::sha256(whole.at("receipt.dsse.json")).hex());
+    fs::rename(folder_ / "mark", mark);
+    rig_.wait_for_journal(id, "its response was delivered");
+    wait_until("the mark is gone", [&] { return !fs::exists(mark); });
+    faults.arm(at, FaultDeed::kill, mask_of(FaultKind::remove));
+    faults.let_the_machines_clock_be_ahead(hours(48) * static_cast<int>(at));
+    wait_until("coldseald dies", [&] { return !rig_.daemon().is_running(); });
+    expect_says(faults.what(), id);
+    EXPECT_TRUE(!fs::exists(rig_.outbox(id)) || all_files(rig_.outbox(id)) == whole);
+    faults.disarm();
+    rig_.daemon().kill();
+    rig_.stop_daemon();
+    rig_.start_daemon();
+    EXPECT_TRUE(fs::is_empty(rig_.state() / "outbox"));
+    rig_.stop_daemon();
+  }
 }
 
 TEST_F(Upkeep, WhatDoesNotFitIntoTheSpoolStaysInTheInboxAndWhatNeverFitsIsRefused) {

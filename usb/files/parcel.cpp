@@ -31,6 +31,7 @@ using base::Result;
 namespace fs = std::filesystem;
 namespace limits = base::limits;
 
+constexpr std::size_t kComparedAtOnce = 1U << 20;   // bytes
 const std::string kFilesPrefix = std::string(wire::kFilesFolder) + "/";
 
 Result<void> expect_id(std::string_view id) {
@@ -305,19 +306,42 @@ Result<void> copy_parcel(const ParcelReader& from, const fs::path& parent, IfThe
   return to.commit(if_there);
 }
 
-Result<bool> holds_same_parcel(const ParcelReader& parcel, const fs::path& parent) {
+namespace {
+
+// The copy is read from its medium: pages that are still in memory say nothing about a worn-out stick.
+Result<bool> is_copy_of(const FileSource& original, const FileSource& copy, Progress& so_far, const OnProgress& progress) {
+  (void)posix_fadvise(copy.descriptor(), 0, 0, POSIX_FADV_DONTNEED);
+  if (original.size() != copy.size()) return false;
+  Bytes ours;
+  Bytes theirs;
+  for (std::uint64_t offset = 0; offset < original.size(); offset += ours.size()) {
+    ours.resize(static_cast<std::size_t>(std::min<std::uint64_t>(kComparedAtOnce, original.size() - offset)));
+    theirs.resize(ours.size());
+    TRY(original.read_at(offset, ours));
+    if (!copy.read_at(offset, theirs) || ours != theirs) return false;
+    so_far.done += ours.size();
+    if (progress) TRY(progress(so_far));
+  }
+  return true;
+}
+
+}  // namespace
+
+Result<bool> holds_same_parcel(const ParcelReader& parcel, const fs::path& parent, const OnProgress& progress) {
   const Result<Folder> folder = Folder::open(parent);
   if (!folder) return false;
   const Result<ParcelReader> there = ParcelReader::open(*folder, parcel.id(), parcel.kind());
-  if (!there) {
-    if (there.error().code() == Errc::io) return tl::unexpected<base::Error>(there.error());
-    return false;   // nothing, or nothing that we would take for a parcel
-  }
+  if (!there) return false;
   const auto same = [](const FoundFile& a, const FoundFile& b) { return a.path == b.path && a.size == b.size; };
   if (!std::equal(parcel.files().begin(), parcel.files().end(), there->files().begin(), there->files().end(), same)) return false;
-  const Bytes ours = TRY(parcel.document());
-  const Bytes theirs = TRY(there->document());
-  return ours == theirs;
+  Progress so_far{parcel.id(), {}, 0, parcel.bytes()};
+  for (const FoundFile& file : parcel.files()) {
+    so_far.path = file.path;
+    const FileSource ours = TRY(parcel.open_file(file));
+    const Result<FileSource> theirs = there->open_file(file);
+    if (!theirs || !TRY(is_copy_of(ours, *theirs, so_far, progress))) return false;
+  }
+  return true;
 }
 
 Result<void> expect_room_in_inbox(const fs::path& inbox, std::uint64_t bytes) {

@@ -119,8 +119,8 @@ class ParcelWriter {  // one parcel being received; nothing is left of it unless
 base::Result<void> copy_parcel(const ParcelReader& from, const std::filesystem::path& parent,
                                IfThere if_there, const OnProgress& progress = {});
 
-// Whether <parent>/<id> holds a parcel with the same document and the same paths and sizes.
-base::Result<bool> holds_same_parcel(const ParcelReader& parcel, const std::filesystem::path& parent);
+// Whether <parent>/<id> holds the same parcel: paths, sizes and every byte, read from its medium. One that cannot be read is none.
+base::Result<bool> holds_same_parcel(const ParcelReader& parcel, const std::filesystem::path& parent, const OnProgress& progress = {});
 
 // Errc::no_space when the file system of `folder` has less room than that; says both numbers.
 base::Result<void> expect_space(const std::filesystem::path& folder, std::uint64_t needed);

@@ -28,7 +28,7 @@ Result<std::vector<std::string>> ids_in(const Folder& stick, std::string_view fo
 }
 
 Result<Outcome> copy_unless_there(const ParcelReader& parcel, const fs::path& parent, const usb::OnProgress& progress) {
-  const bool same = TRY(usb::holds_same_parcel(parcel, parent));
+  const bool same = TRY(usb::holds_same_parcel(parcel, parent, progress));
   if (same) return Outcome::already_there;
   TRY(usb::copy_parcel(parcel, parent, usb::IfThere::replace, progress));
   return Outcome::copied;
@@ -78,11 +78,13 @@ Result<Outcome> Stick::take_request(const std::string& id, const fs::path& inbox
   return Outcome::copied;
 }
 
-Result<Outcome> Stick::deliver_response(const std::string& id, const fs::path& outbox, const usb::OnProgress& progress) const {
+Result<Delivered> Stick::deliver_response(const std::string& id, const fs::path& outbox, const usb::OnProgress& progress) const {
   const Folder from = TRY(Folder::open(outbox));
   const ParcelReader parcel = TRY(ParcelReader::open(from, id, ParcelKind::response));
   const fs::path to = TRY(folder_for_writing(wire::kResponsesFolder));
-  return copy_unless_there(parcel, to, progress);
+  const base::Bytes receipt = TRY(parcel.document());
+  const Outcome outcome = TRY(copy_unless_there(parcel, to, progress));
+  return Delivered{outcome, crypto::sha256(receipt)};
 }
 
 Result<Outcome> Stick::put_request(const std::string& id, base::ByteView manifest, const fs::path& package,

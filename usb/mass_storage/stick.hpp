@@ -11,6 +11,7 @@
 
 #include "crypto/base/bytes.hpp"
 #include "crypto/base/result.hpp"
+#include "crypto/digest.hpp"
 #include "usb/files/folder.hpp"
 #include "usb/files/parcel.hpp"
 
@@ -19,6 +20,11 @@ namespace mass_storage {
 enum class Outcome : std::uint8_t {
   copied,
   already_there,   // the same one; nothing was written
+};
+
+struct Delivered {
+  Outcome outcome{};
+  crypto::Digest receipt;   // SHA-256 of the one that is on the stick now
 };
 
 class Stick {
@@ -35,10 +41,10 @@ class Stick {
   // On the appliance. take_request() copies requests/<id> to inbox/<id>; nothing is done when the inbox has it.
   base::Result<Outcome> take_request(const std::string& id, const std::filesystem::path& inbox,
                                      const usb::OnProgress& progress = {}) const;
-  // Copies outbox/<id> to responses/<id>, replacing an older answer. Errc::no_space when the stick is full: then
-  // nothing of it is on the stick, and the outbox is as it was.
-  base::Result<Outcome> deliver_response(const std::string& id, const std::filesystem::path& outbox,
-                                         const usb::OnProgress& progress = {}) const;
+  // Copies outbox/<id> to responses/<id>, replacing an older answer and one that is not the same byte by byte. Errc::no_space
+  // when the stick is full: then nothing of it is on the stick, and the outbox is as it was.
+  base::Result<Delivered> deliver_response(const std::string& id, const std::filesystem::path& outbox,
+                                           const usb::OnProgress& progress = {}) const;
 
   // On the host. Writes requests/<id> from its manifest and the files of a package: `paths` are relative to `package`
   // (which may be anywhere) and become files/<path>.

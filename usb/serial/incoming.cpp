@@ -96,4 +96,19 @@ bool has_document(const std::filesystem::path& parent, const Offer& offer) {
   return document && crypto::sha256(*document) == offer.document;
 }
 
+Result<usb::Standing> standing_of_whole(const std::filesystem::path& parent, const Offer& offer) {
+  const usb::Folder folder = TRY(usb::Folder::open(parent));
+  const usb::ParcelReader there = TRY(usb::ParcelReader::open(folder, offer.id, offer.kind));
+  usb::Standing standing;
+  usb::FileListDigest list;
+  for (const usb::FoundFile& file : there.files()) {
+    const usb::FileSource source = TRY(there.open_file(file));
+    list.add(file.path, source.size(), TRY(crypto::digest_of(crypto::DigestAlgorithm::sha256, source)));
+    standing.bytes += source.size();
+    ++standing.files;
+  }
+  standing.list = std::move(list).finish();
+  return standing;
+}
+
 }  // namespace serial

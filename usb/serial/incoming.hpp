@@ -45,4 +45,7 @@ class Incoming {
 // Whether <parent>/<id> holds the document that is offered. It was put there complete or not at all.
 bool has_document(const std::filesystem::path& parent, const Offer& offer);
 
+// How far such a parcel came, which is all the way: for the sender, who compares it by content with what it offers.
+base::Result<usb::Standing> standing_of_whole(const std::filesystem::path& parent, const Offer& offer);
+
 }  // namespace serial

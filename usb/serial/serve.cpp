@@ -211,9 +211,11 @@ class Server {
     const bool not_there = !parcel && parcel.error().code() == Errc::not_found;
     if (not_there || (!owner.empty() && owner != proven_)) return say(Refused{Errc::not_found, "no response yet"});
     if (!parcel) return refuse(parcel.error());
+    const Result<Bytes> document = parcel->document();   // of the folder that is open: another answer may take its place meanwhile
+    if (!document) return refuse(document.error());
     const Result<Sent> sent = send_parcel(channel_, *parcel);
     if (sent) {
-      tell(Served::What::delivered, get.id);
+      on_event_({Served::What::delivered, get.id, {}, crypto::sha256(*document)});
       return {};
     }
     // Either the host refused, or the channel is gone: the next receive() will say so.

@@ -122,9 +122,19 @@ Result<Collected> fetch_response(Channel& channel, const std::string& id, const 
   if (offer == nullptr) return fail_answer(answer);
   if (offer->kind != usb::ParcelKind::response || offer->id != id)
     return fail(Errc::malformed, fmt::format("response {} was asked for, something else is offered", id));
+  // The receipt is there already. Whether its files are whole, the appliance must know: it keeps them only until they have arrived.
+  std::optional<Words> said;
   if (has_document(out, *offer)) {
-    TRY(say(channel, Accepted{true}));
-    return Collected{id, true};
+    if (const Result<usb::Standing> there = standing_of_whole(out, *offer)) {
+      TRY(say(channel, Ready{*there}));
+      said = TRY(next_words(channel, {}, kReading));
+      if (const auto* go_on = std::get_if<GoOn>(&*said); go_on != nullptr && go_on->keep) {
+        const Words end = TRY(next_words(channel));
+        if (!std::holds_alternative<Commit>(end)) return fail_answer(end);
+        TRY(say(channel, Accepted{true}));
+        return Collected{id, true};
+      }
+    }
   }
 
   Result<Incoming> incoming = Incoming::begin(*offer, out, usb::IfThere::replace);
@@ -132,9 +142,9 @@ Result<Collected> fetch_response(Channel& channel, const std::string& id, const 
     (void)say(channel, Refused{incoming.error().code(), incoming.error().text()});
     return tl::unexpected<base::Error>(incoming.error());
   }
-  TRY(say(channel, Ready{incoming->standing()}));
+  if (!said) TRY(say(channel, Ready{incoming->standing()}));
   while (true) {
-    const Words words = TRY(next_words(channel, {}, incoming->is_going() ? kAnswer : kReading));
+    const Words words = said ? *std::exchange(said, std::nullopt) : TRY(next_words(channel, {}, incoming->is_going() ? kAnswer : kReading));
     Result<bool> complete = incoming->take(words, std::chrono::steady_clock::now());
     if (complete && progress) {
       if (Result<void> go_on = progress(incoming->progress()); !go_on) complete = tl::unexpected<base::Error>(go_on.error());

@@ -5,11 +5,13 @@
 
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "crypto/base/result.hpp"
+#include "crypto/digest.hpp"
 #include "crypto/signer.hpp"
 #include "usb/files/parcel.hpp"
 #include "usb/serial/link.hpp"
@@ -75,6 +77,7 @@ struct Served {
   enum class What : std::uint8_t { received, went_on, was_there, delivered, proven, refused } what{};
   std::string id;       // of the parcel, or of the key
   std::string reason;   // when refused; how much was there when it went on
+  std::optional<crypto::Digest> document = std::nullopt;   // when delivered: SHA-256 of the receipt that the host has
 };
 struct Boxes {
   std::filesystem::path inbox;

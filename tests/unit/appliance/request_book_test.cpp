@@ -164,6 +164,26 @@ TEST(RequestBook, CountsTheSignaturesOfADayByProfile) {
   EXPECT_EQ(book.signatures_since("release", last - std::chrono::hours(24)), 0U);
 }
 
+TEST(RequestBook, KeepsNoTimeAfterTheOneThatAdministratorsSetTheClockBackTo) {
+  const auto at = [](int day) { return base::Time(std::chrono::hours(24 * day)); };
+  const std::string delivered_id(64, 'd');
+  const std::string waiting_id(64, 'e');
+  RequestBook book;
+  for (const AuditEvent event : {AuditEvent::received, AuditEvent::inspected, AuditEvent::approval_started, AuditEvent::signing, AuditEvent::signed_,
+                                 AuditEvent::delivered_to_outbox, AuditEvent::delivered})
+    must(book.apply(line(event, {{"profile", "release"}, {"signatures", "3"}}, delivered_id, at(900))));
+  for (const AuditEvent event : {AuditEvent::received, AuditEvent::inspected}) must(book.apply(line(event, {}, waiting_id, at(900))));
+  must(book.apply(line(AuditEvent::received, {}, kId, at(5))));
+  must(book.apply(line(AuditEvent::time_changed, {}, "", at(900))));   // it is right as it is
+  EXPECT_EQ(book.find(waiting_id)->received_at, at(900));
+  must(book.apply(line(AuditEvent::time_changed, {{transparency::kSetBackField, base::rfc3339(at(900))}}, "", at(10))));
+  EXPECT_EQ(book.find(waiting_id)->received_at, at(10));     // waiting_days begin to count
+  EXPECT_EQ(book.find(delivered_id)->delivered_at, at(10));  // and keep_days
+  EXPECT_EQ(book.find(kId)->received_at, at(5));
+  EXPECT_EQ(book.signatures_since("release", at(9)), 3U);
+  EXPECT_EQ(book.signatures_since("release", at(11)), 0U);   // signatures_a_day: over after a day
+}
+
 TEST(RequestBook, ApprovalsOfASittingThatEndedAreForgotten) {
   for (const AuditEvent end : {AuditEvent::expired, AuditEvent::returned_to_waiting}) {
     RequestBook book = book_in(RequestState::in_approval);

@@ -53,6 +53,25 @@ TEST(SafeWrite, DoesNotFollowALinkLeftWhereItsPartGoes) {
   EXPECT_EQ(tests::read_text(dir / "a"), "new");
 }
 
+TEST(SafeWrite, RemovesAFolderSoThatItsNameNeverShowsAPartOfIt) {
+  const tests::TempDir dir;
+  tests::write_text(dir / "a/files/x", "x");
+  tests::write_text(dir / "a.gone/left", "by an earlier attempt");
+  const auto removed = remove_folder(dir / "a");
+  ASSERT_TRUE(removed) << removed.error().text();
+  EXPECT_EQ(entries(dir.path()), 0U);
+  EXPECT_TRUE(remove_folder(dir / "a"));   // there is none
+  if (geteuid() != 0) GTEST_SKIP() << "a file that cannot be removed needs a mount, and root";
+  tests::write_text(dir / "b/files/x", "x");
+  fs::create_directories(dir / "b/mount");
+  ASSERT_EQ(::mount("tmpfs", (dir / "b/mount").c_str(), "tmpfs", MS_NOSUID | MS_NODEV, "size=64k"), 0);
+  EXPECT_FALSE(remove_folder(dir / "b"));
+  EXPECT_FALSE(fs::exists(dir / "b"));
+  ASSERT_EQ(::umount2((dir / "b.gone/mount").c_str(), MNT_DETACH), 0);
+  EXPECT_TRUE(remove_folder(dir / "b"));   // and now it goes wholly
+  EXPECT_EQ(entries(dir.path()), 0U);
+}
+
 TEST(SafeWrite, NeedsItsFolder) {
   const tests::TempDir dir;
   const auto written = write_file(dir / "missing/a", base::as_bytes("x"));

@@ -140,16 +140,35 @@ TEST(Stick, TakesNoMoreThanTheInboxMayHold) {
 TEST(Stick, GetsAResponseOnceAndANewerOneInItsPlace) {
   const Gap gap;
   tests::make_response(gap.outbox, kId, {}, "{refused}");
-  EXPECT_EQ(*gap.stick().deliver_response(kId, gap.outbox), Outcome::copied);
-  EXPECT_EQ(*gap.stick().deliver_response(kId, gap.outbox), Outcome::already_there);
+  EXPECT_EQ(gap.stick().deliver_response(kId, gap.outbox)->outcome, Outcome::copied);
+  EXPECT_EQ(gap.stick().deliver_response(kId, gap.outbox)->outcome, Outcome::already_there);
   fs::remove_all(gap.outbox / kId);
   tests::make_response(gap.outbox, kId, some_package(), "{signed}");
-  EXPECT_EQ(*gap.stick().deliver_response(kId, gap.outbox), Outcome::copied);
+  EXPECT_EQ(gap.stick().deliver_response(kId, gap.outbox)->outcome, Outcome::copied);
   EXPECT_EQ(tests::all_files(gap.responses), tests::all_files(gap.outbox));
   // The receipt is right, but somebody has deleted a signed file.
   fs::remove(gap.responses / kId / "files/driver.inf");
-  EXPECT_EQ(*gap.stick().deliver_response(kId, gap.outbox), Outcome::copied);
+  EXPECT_EQ(gap.stick().deliver_response(kId, gap.outbox)->outcome, Outcome::copied);
   EXPECT_EQ(tests::all_files(gap.responses), tests::all_files(gap.outbox));
+}
+
+TEST(Stick, GetsAWholeResponseInPlaceOfOneThatIsDamagedAndIsSaidToHaveItsReceipt) {
+  const Gap gap;
+  tests::make_response(gap.outbox, kId, some_package(), "{signed}");
+  const auto first = gap.stick().deliver_response(kId, gap.outbox);
+  ASSERT_TRUE(first) << first.error().text();
+  EXPECT_EQ(first->receipt, crypto::sha256(base::as_bytes("{signed}")));
+  // One bit of a signed file; its name, its size and the receipt are as they were.
+  Bytes flipped = tests::read_file(gap.responses / kId / "files/amd64/driver.sys");
+  flipped[1'500'000] ^= 1U;
+  tests::write_file(gap.responses / kId / "files/amd64/driver.sys", flipped);
+  EXPECT_EQ(gap.stick().deliver_response(kId, gap.outbox)->outcome, Outcome::copied);
+  EXPECT_EQ(tests::all_files(gap.responses), tests::all_files(gap.outbox));
+  // The host does the same with what it has.
+  ASSERT_TRUE(gap.stick().collect_response(kId, gap.dir / "out"));
+  tests::write_file(gap.dir / "out" / kId / "files/amd64/driver.sys", flipped);
+  EXPECT_EQ(*gap.stick().collect_response(kId, gap.dir / "out"), Outcome::copied);
+  EXPECT_EQ(tests::all_files(gap.dir / "out"), tests::all_files(gap.responses));
 }
 
 TEST(Stick, WithALinkInPlaceOfItsFoldersIsNotWrittenTo) {

@@ -123,6 +123,15 @@ TEST(SerialTransfer, CarriesARequestInAndItsResponseBack) {
   const auto same = collect_responses(to(cable.host_end()), {.submitter = key, .out = dir / "in", .ids = {kId}});
   ASSERT_TRUE(same) << same.error().text();
   EXPECT_TRUE(same->at(0).was_there);
+  // The receipt is there, and one of its files is damaged: it is not said to have arrived until it is whole.
+  const fs::path damaged = dir / "in" / kId / "files/amd64/driver.dll";
+  Bytes flipped = tests::read_file(damaged);
+  flipped[flipped.size() / 2] ^= 1U;
+  tests::write_file(damaged, flipped);
+  const auto mended = collect_responses(to(cable.host_end()), {.submitter = key, .out = dir / "in", .ids = {kId}});
+  ASSERT_TRUE(mended) << mended.error().text();
+  EXPECT_FALSE(mended->at(0).was_there);
+  EXPECT_EQ(tests::all_files(dir / "in"), without_owners(tests::all_files(appliance.boxes().outbox)));
 }
 
 TEST(SerialTransfer, ASubmitterSeesOnlyItsOwnResponses) {
