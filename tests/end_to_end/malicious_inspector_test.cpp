@@ -112,6 +112,8 @@ TEST_F(MaliciousInspector, ThatDiesFloodsHangsOrTalksNonsenseCostsItsRequestAndN
   expect_refused("silence");
   set_inspector("misbehave drip");
   expect_refused("a word now and then");
+  set_inspector("misbehave hang-up");
+  expect_refused("a closed pipe, and nobody goes");
   set_inspector("misbehave allocate");
   expect_refused("all the memory there is");
   answer_with(good);
