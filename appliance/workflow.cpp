@@ -6,6 +6,7 @@
 
 #include "appliance/inspector_process.hpp"
 #include "appliance/intake.hpp"
+#include "appliance/receipt_parts.hpp"
 #include "appliance/response.hpp"
 #include "appliance/review.hpp"
 #include "crypto/base/limits.hpp"
@@ -147,7 +148,7 @@ Result<void> Workflow::sign(const OnProgress& progress) {
       TRY(sitting_->sign(folder / wire::kFilesFolder, progress));
   TRY(record(AuditEvent::signed_, id, {{"signing-set", fingerprint}, {"outputs", outputs_digest(outputs).hex()}}));
   transparency::Receipt receipt = TRY(receipt_of(id));
-  TRY(describe_signing(receipt, *sitting_, outputs));
+  describe_signing(receipt, sitting_->key_class(), identity, sitting_->plan(), inspection, outputs);
   TRY(publish(receipt));
   sitting_.reset();
   note(id, "signed");
@@ -206,7 +207,7 @@ Result<void> Workflow::refuse(const std::string& id, const std::string& reason,
   transparency::Receipt receipt = TRY(receipt_of(id));
   receipt.outcome = transparency::Outcome::refused;
   receipt.reason = reason;
-  describe_findings(receipt, findings);
+  receipt.findings = findings_for_receipt(findings);
   TRY(begin_response(settings_.layout, id));
   TRY(publish(receipt));
   note(id, "refused: " + reason);

@@ -132,9 +132,10 @@ class Workflow {
   base::Result<void> remove_old_responses();
 
   base::Result<transparency::Receipt> receipt_of(const std::string& id);
-  base::Result<void> describe_signing(transparency::Receipt& receipt, const Sitting& sitting,
-                                      std::vector<transparency::OutputFile> outputs) const;
-  static void describe_findings(transparency::Receipt& receipt, const std::vector<package::Finding>& findings);
+  // The receipt's side (workflow_receipts.cpp).
+  base::Result<void> expect_receipt_of(const Prepared& prepared) const;
+  static void describe_signing(transparency::Receipt& receipt, const KeyClass& key_class, const crypto::SigningIdentity& identity, const SigningPlan& plan,
+                               const package::Inspection& inspection, std::vector<transparency::OutputFile> outputs);
   static crypto::Digest outputs_digest(const std::vector<transparency::OutputFile>& outputs);
   static std::string name_to_record(const KeyClass& key_class, const std::string& typed);
   base::Result<Approval> sitting_view();

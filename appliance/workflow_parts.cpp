@@ -198,7 +198,9 @@ Result<Workflow::Prepared> Workflow::prepare(const std::string& id, package::Ins
       TRY(SigningPlan::make(spooled, inspection, key_class, identity,
                                          profile_digest(*profile, identity.chain()), profile->form));
   add_own_findings(inspection, plan, key_class);
-  return Prepared{std::move(spooled), std::move(inspection), std::move(key_class), std::move(identity), std::move(plan), profile->form, profile->rules};
+  Prepared prepared{std::move(spooled), std::move(inspection), std::move(key_class), std::move(identity), std::move(plan), profile->form, profile->rules};
+  TRY(expect_receipt_of(prepared));
+  return prepared;
 }
 
 Result<Workflow::Prepared> Workflow::prepare_as_inspected(const RequestRecord& record) const {
@@ -298,28 +300,6 @@ Result<transparency::Receipt> Workflow::receipt_of(const std::string& id) {
       receipt.approvals.push_back({approval.officer, "PIN", approval.at});
   }
   return receipt;
-}
-
-Result<void> Workflow::describe_signing(transparency::Receipt& receipt, const Sitting& sitting,
-                                        std::vector<transparency::OutputFile> outputs) const {
-  const KeyClass& key_class = sitting.key_class();
-  const crypto::SigningIdentity identity = TRY(key_class.identity());
-  receipt.outcome = transparency::Outcome::done;
-  receipt.key_class = key_class.name;
-  receipt.key = {key_class.key_name, crypto::sha256(key_class.public_key.der()), key_class.quorum.m};
-  receipt.certificate = {identity.leaf().fingerprint(), identity.leaf().subject()};
-  receipt.signing_set = sitting.plan().set();
-  const package::Inspection inspection = TRY(inspection_in(sitting));
-  describe_findings(receipt, inspection.findings);
-  for (const transparency::OutputFile& output : outputs)
-    if (output.operation == transparency::OutputOperation::catalog_signed) receipt.catalogs.push_back(output.path);
-  receipt.outputs = std::move(outputs);
-  return {};
-}
-
-void Workflow::describe_findings(transparency::Receipt& receipt, const std::vector<package::Finding>& findings) {
-  for (const package::Finding& finding : findings)
-    receipt.findings.push_back({finding.id, std::string(severity_name(finding.severity)), finding.file, finding.cause});
 }
 
 crypto::Digest Workflow::outputs_digest(const std::vector<transparency::OutputFile>& outputs) {
