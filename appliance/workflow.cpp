@@ -35,7 +35,7 @@ Result<void> Workflow::take_in_one(const std::string& id) {
   const Profile* const profile = TRY(settings_.configuration.profile(accepted.request.profile));
   TRY(expect_submitter(accepted.keyid, *profile));
   TRY(expect_room(accepted.request));
-  TRY(copy_to_spool(settings_.layout, id, accepted.request));
+  TRY(copy_to_spool(settings_.layout, id, accepted.request, accepted.manifest));
   TRY(record(AuditEvent::received, id,
              {{"submitter", accepted.submitter},
               {"keyid", accepted.keyid},
@@ -54,6 +54,10 @@ Result<void> Workflow::inspect_one(const RequestRecord& record_before) {
   const std::string id = record_before.id;
   TRY(complete_spool(id));
   const SpooledRequest spooled = TRY(SpooledRequest::load(settings_.layout, settings_.configuration, id));
+  const Profile* const profile = TRY(settings_.configuration.profile(spooled.request.profile));
+  // Without a certificate nothing comes of an inspection, and it would be made again and again until there is one.
+  const KeyClass key_class = TRY(KeyClass::load(settings_.layout, profile->key_class));
+  TRY(key_class.identity());
   const base::Bytes answer = TRY(run_inspector({.program = settings_.inspector,
                                                 .files = spooled.folder / wire::kFilesFolder,
                                                 .os_targets = spooled.request.os_targets,
@@ -63,7 +67,6 @@ Result<void> Workflow::inspect_one(const RequestRecord& record_before) {
   const std::string digest = TRY(save_inspection(settings_.layout, answer));   // before a line of the log names it
   if (inspection.has_errors())
     return refuse(id, "the inspection found errors", inspection.findings, digest);
-  const Profile* const profile = TRY(settings_.configuration.profile(spooled.request.profile));
   if (const Result<void> allowed = profile->rules.expect_findings(inspection.findings); !allowed)
     return refuse(id, allowed.error().text(), inspection.findings, digest);
   const Prepared prepared = TRY(prepare(id, std::move(inspection)));
@@ -224,7 +227,9 @@ Result<void> Workflow::refuse_at_the_door(const std::string& id, const base::Err
   TRY(write_receipt(settings_.layout, custody_, receipt));
   TRY(publish_response(settings_.layout, id));
   note(id, "refused at the door: " + why.text());
-  return remove_from_inbox(id);
+  Result<void> removed = remove_from_inbox(id);
+  if (!removed) left_in_inbox_.remember_answered(id);   // or it would be refused, logged and signed again and again
+  return removed;
 }
 
 void Workflow::end_sitting(const std::string& why) {

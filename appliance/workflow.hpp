@@ -18,6 +18,7 @@
 #include "appliance/console_protocol.hpp"
 #include "appliance/custody.hpp"
 #include "appliance/layout.hpp"
+#include "appliance/put_off.hpp"
 #include "appliance/remedy.hpp"
 #include "appliance/request_book.hpp"
 #include "appliance/sitting.hpp"
@@ -146,6 +147,7 @@ class Workflow {
   using Moment = std::chrono::steady_clock::time_point;
   bool is_due(Moment again_at) const { return settings_.clock->steady() >= again_at; }
   void put_off(Moment& again_at, const std::string& id, const base::Error& why);
+  void leave_in_inbox(const std::string& id, const base::Error& why);
   void when_tpm_fails(const base::Error& error);
   void note(const std::string& id, const std::string& what) const;
 
@@ -162,6 +164,7 @@ class Workflow {
   std::uint64_t checked_opening_ = 0;   // custody_.openings() when the log was held against its anchor
   std::vector<std::string> unpublished_;   // answered, but the folder in the outbox has not got its name yet
   std::vector<std::string> unremoved_;     // answered, but their copies are still in the spool
+  PutOff left_in_inbox_;
   std::string taken_last_;
   Moment take_in_again_at_{};
   Moment inspect_again_at_{};

@@ -267,4 +267,20 @@ Result<void> rename_durably(const fs::path& from, const fs::path& to, IfThere if
   return {};
 }
 
+Result<void> remove_folder(const fs::path& folder) {
+  const fs::path gone = with_suffix(folder, ".gone");
+  std::error_code error;
+  fs::remove_all(gone, error);   // what an earlier attempt left, or the rename below would be refused
+  if (error) return fail_errno(error.value(), gone, "removing");
+  struct stat status {};
+  if (::lstat(folder.c_str(), &status) != 0) {
+    if (errno == ENOENT) return {};
+    return fail_errno(errno, folder, "removing");
+  }
+  TRY(rename_durably(folder, gone));
+  fs::remove_all(gone, error);
+  if (error) return fail_errno(error.value(), gone, "removing");
+  return {};
+}
+
 }  // namespace usb
