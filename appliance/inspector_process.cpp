@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -48,6 +49,8 @@ class Descriptor {
   int number_;
 };
 
+using Moment = std::chrono::steady_clock::time_point;
+
 class Child {   // killed and reaped when it goes
  public:
   explicit Child(pid_t pid) : pid_(pid) {}
@@ -56,14 +59,22 @@ class Child {   // killed and reaped when it goes
   ~Child() {
     if (pid_ < 0) return;
     kill(pid_, SIGKILL);
-    wait();
-  }
-  int wait() {
     int status = 0;
     while (waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
     }
-    pid_ = -1;
-    return status;
+  }
+  // Its status; nothing when it has not ended by then: one that closed its pipe need not go.
+  std::optional<int> status_by(Moment deadline) {
+    for (int step = 1;; step = std::min(2 * step, 50)) {
+      int status = 0;
+      const pid_t ended = waitpid(pid_, &status, WNOHANG);
+      if (ended == pid_) {
+        pid_ = -1;
+        return status;
+      }
+      if (std::chrono::steady_clock::now() >= deadline) return std::nullopt;
+      (void)poll(nullptr, 0, step);
+    }
   }
 
  private:
@@ -156,14 +167,16 @@ Result<int> list_of(const std::vector<usb::FoundFile>& found, std::span<const in
   return list;
 }
 
-Result<Bytes> read_answer(int pipe, const InspectorJob& job) {
-  const auto deadline = std::chrono::steady_clock::now() + job.patience;
+tl::unexpected<base::Error> fail_time(const InspectorJob& job) {
+  return fail(Errc::refused, fmt::format("inspector.time: the inspector did not finish within {} s", job.patience.count()));
+}
+
+Result<Bytes> read_answer(int pipe, const InspectorJob& job, Moment deadline) {
   Bytes answer;
   std::array<std::uint8_t, 64 * 1024> piece{};
   for (;;) {
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
-    if (left.count() <= 0)
-      return fail(Errc::refused, fmt::format("inspector.time: the inspector did not finish within {} s", job.patience.count()));
+    if (left.count() <= 0) return fail_time(job);
     pollfd waiting{pipe, POLLIN, 0};
     if (poll(&waiting, 1, static_cast<int>(left.count())) <= 0) continue;
     const ssize_t count = read(pipe, piece.data(), piece.size());
@@ -231,8 +244,11 @@ Result<Bytes> run_inspector(const InspectorJob& job) {
   if (pid == 0) become_inspector(prepared);
   Child child(pid);
   writing.close();
-  Bytes answer = TRY(read_answer(reading.get(), job));
-  TRY(judge_end(child.wait(), job));
+  const Moment deadline = std::chrono::steady_clock::now() + job.patience;
+  Bytes answer = TRY(read_answer(reading.get(), job, deadline));
+  const std::optional<int> status = child.status_by(deadline);
+  if (!status) return fail_time(job);
+  TRY(judge_end(*status, job));
   return answer;
 }
 

@@ -3,14 +3,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <set>
 
 #include "crypto/base/limits.hpp"
 #include "crypto/package/os_targets.hpp"
 #include "crypto/transparency/dsse.hpp"
 #include "usb/files/file_source.hpp"
+#include "usb/files/folder.hpp"
 #include "usb/files/safe_write.hpp"
-#include "usb/files/tree_walk.hpp"
 
 namespace appliance {
 
@@ -31,10 +32,10 @@ Result<void> expect_allowed(const Profile& profile, const std::string& submitter
   return profile.rules.expect_request(request);
 }
 
-// The inbox holds exactly the manifest's files.
-Result<void> expect_same_files(const std::filesystem::path& folder, const wire::Request& request) {
+// The inbox holds exactly the manifest's files. `files` is absent when there is no folder for them.
+Result<void> expect_same_files(const std::optional<usb::Folder>& files, const wire::Request& request) {
   std::vector<usb::FoundFile> found;
-  if (is_there(folder)) found = TRY(usb::files_below(folder));
+  if (files) found = TRY(files->files(base::limits::kPackageFiles, base::limits::kPackageBytes));
   std::set<std::string> present;
   for (const usb::FoundFile& file : found) present.insert(file.path);
   for (const wire::FileEntry& entry : request.files)
@@ -45,8 +46,8 @@ Result<void> expect_same_files(const std::filesystem::path& folder, const wire::
   return {};
 }
 
-Result<void> copy_file(const std::filesystem::path& from, const std::filesystem::path& to, const wire::FileEntry& entry) {
-  const usb::FileSource source = TRY(usb::FileSource::open(from / entry.path));
+Result<void> copy_file(const usb::Folder& from, const std::filesystem::path& to, const wire::FileEntry& entry) {
+  const usb::FileSource source = TRY(from.file(entry.path));
   if (source.size() != entry.size)
     return fail(Errc::mismatch, fmt::format("{}: {} bytes, the manifest says {}", entry.path, source.size(), entry.size));
   const std::filesystem::path target = to / entry.path;
@@ -57,21 +58,27 @@ Result<void> copy_file(const std::filesystem::path& from, const std::filesystem:
   return {};
 }
 
-Result<void> copy_all(const std::filesystem::path& from, const std::filesystem::path& to, const wire::Request& request) {
+// What another may write to is opened once, and nothing in it is reached by a path from outside.
+Result<usb::Folder> request_folder(const Layout& layout, const std::string& id) { return usb::Folder::open(layout.inbox() / id, ""); }
+
+Result<void> copy_all(const usb::Folder& from, const std::filesystem::path& to, const wire::Request& request, base::ByteView manifest) {
   TRY(usb::make_folders(to / wire::kFilesFolder));
-  TRY(expect_same_files(from / wire::kFilesFolder, request));
-  for (const wire::FileEntry& entry : request.files)
-    TRY(copy_file(from / wire::kFilesFolder, to / wire::kFilesFolder, entry));
-  const usb::FileSource manifest = TRY(usb::FileSource::open(from / wire::kManifestName));
-  TRY(usb::copy_file(manifest, to / wire::kManifestName));
+  std::optional<usb::Folder> files;
+  if (Result<usb::Folder> opened = from.folder(wire::kFilesFolder))
+    files = std::move(*opened);
+  else if (opened.error().code() != Errc::not_found)
+    return tl::unexpected<base::Error>(opened.error());
+  TRY(expect_same_files(files, request));
+  for (const wire::FileEntry& entry : request.files) TRY(copy_file(*files, to / wire::kFilesFolder, entry));
+  TRY(usb::write_file(to / wire::kManifestName, manifest));
   return {};
 }
 
 }  // namespace
 
 Result<AcceptedRequest> check_manifest(const Layout& layout, const Configuration& configuration, const std::string& id) {
-  const std::filesystem::path file = layout.inbox() / id / wire::kManifestName;
-  const base::Bytes text = TRY(base::within(wire::kManifestName, usb::read_file(file, base::limits::kManifestBytes)));
+  const usb::Folder folder = TRY(base::within(wire::kManifestName, request_folder(layout, id)));
+  base::Bytes text = TRY(folder.read(wire::kManifestName, base::limits::kManifestBytes));
   const transparency::Envelope envelope = TRY(base::within(
       wire::kManifestName, transparency::Envelope::parse(base::as_text(text), base::limits::kManifestBytes)));
   const Submitter* const submitter = TRY(configuration.submitter_of_key(envelope.claimed_keyid()));
@@ -82,14 +89,15 @@ Result<AcceptedRequest> check_manifest(const Layout& layout, const Configuration
   wire::Request request = TRY(base::within(wire::kManifestName, wire::Request::from_json(json)));
   const Profile* const profile = TRY(configuration.profile(request.profile));
   TRY(expect_allowed(*profile, submitter->name, request));
-  return AcceptedRequest{submitter->name, submitter->key.keyid(), std::move(request)};
+  return AcceptedRequest{submitter->name, submitter->key.keyid(), std::move(request), std::move(text)};
 }
 
-Result<void> copy_to_spool(const Layout& layout, const std::string& id, const wire::Request& request) {
+Result<void> copy_to_spool(const Layout& layout, const std::string& id, const wire::Request& request, base::ByteView manifest) {
+  const usb::Folder folder = TRY(request_folder(layout, id));
   const std::filesystem::path part = layout.spool() / (id + ".part");
   std::error_code ignored;
   std::filesystem::remove_all(part, ignored);
-  Result<void> copied = copy_all(layout.inbox() / id, part, request);
+  Result<void> copied = copy_all(folder, part, request, manifest);
   if (!copied) std::filesystem::remove_all(part, ignored);
   return copied;
 }

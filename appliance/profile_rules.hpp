@@ -32,6 +32,9 @@ struct ProfileRules {
   // Errc::unavailable: worded for officers, who can do something about it. Chain complete and rightly signed, uses, validity.
   base::Result<void> expect_certificates(const crypto::SigningIdentity& identity, base::Time now) const;
   base::Result<void> expect_room(std::uint64_t made_in_a_day, std::uint64_t wanted) const;
+
+ private:
+  bool blocks(const package::Finding& finding, std::size_t findings) const;   // one of so many
 };
 
 }  // namespace appliance

@@ -1,5 +1,7 @@
 #include "appliance/response.hpp"
 
+#include <fmt/format.h>
+
 #include <string_view>
 
 #include "crypto/base/limits.hpp"
@@ -39,10 +41,13 @@ Result<crypto::Digest> write_receipt(const Layout& layout, Custody& custody, con
   tpm::ReceiptKey* const key = TRY(custody.receipt_key());
   const transparency::Envelope envelope =
       TRY(transparency::Envelope::sign(transparency::kStatementPayloadType, std::move(statement), *key));
+  const std::string text = envelope.text();
+  if (text.size() > base::limits::kReceiptBytes)   // nobody would read it
+    return base::fail(base::Errc::too_large, fmt::format("receipt of {} bytes, at most {}", text.size(), base::limits::kReceiptBytes));
   const std::filesystem::path part = part_of(layout, receipt.request_id);
   // For the courier, which looks into no document: who may fetch this over a serial cable. It stays on the appliance.
   if (receipt.submitter) TRY(usb::write_file(part / usb::kOwnerName, base::as_bytes(receipt.submitter->keyid)));
-  return usb::write_file(part / wire::kReceiptName, base::as_bytes(envelope.text()));
+  return usb::write_file(part / wire::kReceiptName, base::as_bytes(text));
 }
 
 Result<void> publish_response(const Layout& layout, const std::string& id) {

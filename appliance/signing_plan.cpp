@@ -283,15 +283,28 @@ Result<base::Bytes> SigningPlan::sign_item(const Item& item, const std::function
   return cms::with_nested_signatures(sha1, {std::move(signed_data)});
 }
 
+OutputOperation SigningPlan::operation_of(const Item& item) {
+  if (item.embedding) return item.embedding->operation();
+  return item.is_delivered_catalog ? OutputOperation::delivered_catalog_signed : OutputOperation::catalog_signed;
+}
+
+std::vector<transparency::OutputFile> SigningPlan::outputs_to_come() const {
+  std::vector<transparency::OutputFile> outputs;
+  for (const Item& item : items_) outputs.push_back({item.path, crypto::sha256({}), operation_of(item)});
+  for (const Copied& copied : copied_) outputs.push_back({copied.path, copied.sha256, copied.operation});
+  std::sort(outputs.begin(), outputs.end(), [](const auto& a, const auto& b) { return a.path < b.path; });
+  return outputs;
+}
+
 Result<void> SigningPlan::write_item(const SpooledRequest& spooled, const Item& item, base::ByteView signed_data,
                                      const std::filesystem::path& to, std::vector<transparency::OutputFile>& outputs) {
   if (!item.embedding) {
     const crypto::Digest written = TRY(usb::write_file(to, signed_data));
-    outputs.push_back({item.path, written, item.is_delivered_catalog ? OutputOperation::delivered_catalog_signed : OutputOperation::catalog_signed});
+    outputs.push_back({item.path, written, operation_of(item)});
     return {};
   }
   const crypto::Digest written = TRY(base::within(item.path, item.embedding->write(spooled.file(item.path), signed_data, to)));
-  outputs.push_back({item.path, written, item.embedding->operation()});
+  outputs.push_back({item.path, written, operation_of(item)});
   return {};
 }
 

@@ -56,6 +56,9 @@ class SigningPlan {
   // Of every file of the request, as they were found here.
   const std::vector<package::FileDigests>& files() const { return files_; }
 
+  // What carry_out() will give, as far as it is known before: every path and operation, sorted by path, with the digest of nothing where a signature comes in.
+  std::vector<transparency::OutputFile> outputs_to_come() const;
+
   // Signs item by item (sign is called once for each digest of the set, in order), then writes every file of the response
   // below folder, which must be empty; a signature that is not the key's over that digest stops it before anything is written. What was not signed is copied unchanged. The result is sorted by path.
   base::Result<std::vector<transparency::OutputFile>> carry_out(
@@ -75,6 +78,7 @@ class SigningPlan {
     transparency::OutputOperation operation;
     crypto::Digest sha256;
   };
+  static transparency::OutputOperation operation_of(const Item& item);
   static base::Result<base::Bytes> sign_item(const Item& item, const std::function<base::Result<base::Bytes>(const crypto::Digest&)>& sign);
   static base::Result<void> write_item(const SpooledRequest& spooled, const Item& item, base::ByteView signed_data,
                                        const std::filesystem::path& to, std::vector<transparency::OutputFile>& outputs);

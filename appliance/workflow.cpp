@@ -6,6 +6,7 @@
 
 #include "appliance/inspector_process.hpp"
 #include "appliance/intake.hpp"
+#include "appliance/receipt_parts.hpp"
 #include "appliance/response.hpp"
 #include "appliance/review.hpp"
 #include "crypto/base/limits.hpp"
@@ -34,7 +35,7 @@ Result<void> Workflow::take_in_one(const std::string& id) {
   const Profile* const profile = TRY(settings_.configuration.profile(accepted.request.profile));
   TRY(expect_submitter(accepted.keyid, *profile));
   TRY(expect_room(accepted.request));
-  TRY(copy_to_spool(settings_.layout, id, accepted.request));
+  TRY(copy_to_spool(settings_.layout, id, accepted.request, accepted.manifest));
   TRY(record(AuditEvent::received, id,
              {{"submitter", accepted.submitter},
               {"keyid", accepted.keyid},
@@ -54,6 +55,10 @@ Result<void> Workflow::inspect_one(const RequestRecord& record_before) {
   TRY(complete_spool(id));
   const Profile* const profile = TRY(profile_of(record_before));   // or it is refused: it would wait for ever
   const SpooledRequest spooled = TRY(SpooledRequest::load(settings_.layout, settings_.configuration, id));
+  const Profile* const profile = TRY(settings_.configuration.profile(spooled.request.profile));
+  // Without a certificate nothing comes of an inspection, and it would be made again and again until there is one.
+  const KeyClass key_class = TRY(KeyClass::load(settings_.layout, profile->key_class));
+  TRY(key_class.identity());
   const base::Bytes answer = TRY(run_inspector({.program = settings_.inspector,
                                                 .files = spooled.folder / wire::kFilesFolder,
                                                 .os_targets = spooled.request.os_targets,
@@ -147,7 +152,7 @@ Result<void> Workflow::sign(const OnProgress& progress) {
       TRY(sitting_->sign(folder / wire::kFilesFolder, progress));
   TRY(record(AuditEvent::signed_, id, {{"signing-set", fingerprint}, {"outputs", outputs_digest(outputs).hex()}}));
   transparency::Receipt receipt = TRY(receipt_of(id));
-  TRY(describe_signing(receipt, *sitting_, outputs));
+  describe_signing(receipt, sitting_->key_class(), identity, sitting_->plan(), inspection, outputs);
   TRY(publish(receipt));
   sitting_.reset();
   note(id, "signed");
@@ -206,7 +211,7 @@ Result<void> Workflow::refuse(const std::string& id, const std::string& reason,
   transparency::Receipt receipt = TRY(receipt_of(id));
   receipt.outcome = transparency::Outcome::refused;
   receipt.reason = reason;
-  describe_findings(receipt, findings);
+  receipt.findings = findings_for_receipt(findings);
   TRY(begin_response(settings_.layout, id));
   TRY(publish(receipt));
   note(id, "refused: " + reason);
@@ -223,7 +228,9 @@ Result<void> Workflow::refuse_at_the_door(const std::string& id, const base::Err
   TRY(write_receipt(settings_.layout, custody_, receipt));
   TRY(publish_response(settings_.layout, id));
   note(id, "refused at the door: " + why.text());
-  return remove_from_inbox(id);
+  Result<void> removed = remove_from_inbox(id);
+  if (!removed) left_in_inbox_.remember_answered(id);   // or it would be refused, logged and signed again and again
+  return removed;
 }
 
 void Workflow::end_sitting(const std::string& why) {

@@ -18,6 +18,7 @@
 #include "appliance/console_protocol.hpp"
 #include "appliance/custody.hpp"
 #include "appliance/layout.hpp"
+#include "appliance/put_off.hpp"
 #include "appliance/remedy.hpp"
 #include "appliance/request_book.hpp"
 #include "appliance/sitting.hpp"
@@ -133,9 +134,10 @@ class Workflow {
   base::Result<void> remove_old_responses();
 
   base::Result<transparency::Receipt> receipt_of(const std::string& id);
-  base::Result<void> describe_signing(transparency::Receipt& receipt, const Sitting& sitting,
-                                      std::vector<transparency::OutputFile> outputs) const;
-  static void describe_findings(transparency::Receipt& receipt, const std::vector<package::Finding>& findings);
+  // The receipt's side (workflow_receipts.cpp).
+  base::Result<void> expect_receipt_of(const Prepared& prepared) const;
+  static void describe_signing(transparency::Receipt& receipt, const KeyClass& key_class, const crypto::SigningIdentity& identity, const SigningPlan& plan,
+                               const package::Inspection& inspection, std::vector<transparency::OutputFile> outputs);
   static crypto::Digest outputs_digest(const std::vector<transparency::OutputFile>& outputs);
   static std::string name_to_record(const KeyClass& key_class, const std::string& typed);
   base::Result<Approval> sitting_view();
@@ -146,6 +148,7 @@ class Workflow {
   using Moment = std::chrono::steady_clock::time_point;
   bool is_due(Moment again_at) const { return settings_.clock->steady() >= again_at; }
   void put_off(Moment& again_at, const std::string& id, const base::Error& why);
+  void leave_in_inbox(const std::string& id, const base::Error& why);
   void when_tpm_fails(const base::Error& error);
   void note(const std::string& id, const std::string& what) const;
 
@@ -162,6 +165,7 @@ class Workflow {
   std::uint64_t checked_opening_ = 0;   // custody_.openings() when the log was held against its anchor
   std::vector<std::string> unpublished_;   // answered, but the folder in the outbox has not got its name yet
   std::vector<std::string> unremoved_;     // answered, but their copies are still in the spool
+  PutOff left_in_inbox_;
   std::string taken_last_;
   Moment take_in_again_at_{};
   Moment inspect_again_at_{};

@@ -38,6 +38,16 @@ bool may_pass(const base::Error& error) {
   }
 }
 
+// Submitters are told of their files by the paths that they have in the request, not in the box.
+base::Error without_places(const Layout& layout, const std::string& id, const base::Error& error) {
+  std::string text = error.text();
+  for (const std::filesystem::path& place : {layout.inbox() / id, layout.spool() / id, layout.spool() / (id + ".part")}) {
+    const std::string folder = base::printable(place.string()) + "/";
+    for (std::size_t at = text.find(folder); at != std::string::npos; at = text.find(folder, at)) text.erase(at, folder.size());
+  }
+  return {error.code(), std::move(text)};
+}
+
 }  // namespace
 
 Workflow::Workflow(Settings settings, std::unique_ptr<TrustedClock> clock, AnchoredLog log, package::DenyList deny_list)
@@ -113,10 +123,9 @@ void Workflow::when_tpm_fails(const base::Error& error) {
   custody_.let_go();
 }
 
+// Whatever it says, it is no fault of the request.
 Result<void> Workflow::remove_from_inbox(const std::string& id) {
-  std::error_code error;
-  std::filesystem::remove_all(settings_.layout.inbox() / id, error);
-  if (error) return fail(Errc::io, fmt::format("inbox/{}: {}", id, error.message()));
+  if (const Result<void> removed = usb::remove_folder(settings_.layout.inbox() / id); !removed) return fail(Errc::io, removed.error().text());
   return {};
 }
 
@@ -129,15 +138,24 @@ void Workflow::take_in() {
   for (const auto& entry : std::filesystem::directory_iterator(settings_.layout.inbox(), ignored))
     if (wire::is_request_id(entry.path().filename().string())) ids.push_back(entry.path().filename().string());
   std::sort(ids.begin(), ids.end());
+  left_in_inbox_.keep_only(ids);
+  std::erase_if(ids, [&](const std::string& id) { return left_in_inbox_.holds(id, settings_.clock->steady()); });
   // A few at a time, going round: a flood keeps neither officers nor other requests waiting.
   std::rotate(ids.begin(), std::upper_bound(ids.begin(), ids.end(), taken_last_), ids.end());
   ids.resize(std::min(ids.size(), kTakenAtOnce));
   for (const std::string& id : ids) {
     taken_last_ = id;
-    Result<void> taken = take_in_one(id);
-    if (!taken && !may_pass(taken.error())) taken = refuse_at_the_door(id, taken.error());
-    if (!taken) put_off(take_in_again_at_, id, taken.error());
+    Result<void> taken = left_in_inbox_.was_answered(id) ? remove_from_inbox(id) : take_in_one(id);
+    if (!taken && !may_pass(taken.error())) taken = refuse_at_the_door(id, without_places(settings_.layout, id, taken.error()));
+    if (!taken) leave_in_inbox(id, taken.error());
   }
+}
+
+// What cannot be read or removed is the matter of one request; the others need not wait for it. What the box lacks is everybody's.
+void Workflow::leave_in_inbox(const std::string& id, const base::Error& why) {
+  const std::chrono::seconds wait = why.code() == Errc::io ? left_in_inbox_.put_off(id, settings_.clock->steady()) : std::chrono::seconds(0);
+  if (wait.count() == 0) return put_off(take_in_again_at_, id, why);
+  note(id, fmt::format("put off for {} s: {}", wait.count(), why.text()));
 }
 
 void Workflow::inspect_received() {
@@ -146,7 +164,7 @@ void Workflow::inspect_received() {
     const std::string id = received->id;
     Result<void> inspected = inspect_one(*received);
     if (!inspected && !may_pass(inspected.error()) && inspected.error().code() != Errc::not_found)
-      inspected = refuse(id, inspected.error().text(), {});
+      inspected = refuse(id, without_places(settings_.layout, id, inspected.error()).text(), {});
     if (!inspected) put_off(inspect_again_at_, id, inspected.error());
   }
 }
@@ -193,7 +211,9 @@ Result<Workflow::Prepared> Workflow::prepare(const std::string& id, package::Ins
       TRY(SigningPlan::make(spooled, inspection, key_class, identity,
                                          profile_digest(*profile, identity.chain()), profile->form));
   add_own_findings(inspection, plan, key_class);
-  return Prepared{std::move(spooled), std::move(inspection), std::move(key_class), std::move(identity), std::move(plan), profile->form, profile->rules};
+  Prepared prepared{std::move(spooled), std::move(inspection), std::move(key_class), std::move(identity), std::move(plan), profile->form, profile->rules};
+  TRY(expect_receipt_of(prepared));
+  return prepared;
 }
 
 Result<Workflow::Prepared> Workflow::prepare_as_inspected(const RequestRecord& record) const {
@@ -296,28 +316,6 @@ Result<transparency::Receipt> Workflow::receipt_of(const std::string& id) {
       receipt.approvals.push_back({approval.officer, "PIN", approval.at});
   }
   return receipt;
-}
-
-Result<void> Workflow::describe_signing(transparency::Receipt& receipt, const Sitting& sitting,
-                                        std::vector<transparency::OutputFile> outputs) const {
-  const KeyClass& key_class = sitting.key_class();
-  const crypto::SigningIdentity identity = TRY(key_class.identity());
-  receipt.outcome = transparency::Outcome::done;
-  receipt.key_class = key_class.name;
-  receipt.key = {key_class.key_name, crypto::sha256(key_class.public_key.der()), key_class.quorum.m};
-  receipt.certificate = {identity.leaf().fingerprint(), identity.leaf().subject()};
-  receipt.signing_set = sitting.plan().set();
-  const package::Inspection inspection = TRY(inspection_in(sitting));
-  describe_findings(receipt, inspection.findings);
-  for (const transparency::OutputFile& output : outputs)
-    if (output.operation == transparency::OutputOperation::catalog_signed) receipt.catalogs.push_back(output.path);
-  receipt.outputs = std::move(outputs);
-  return {};
-}
-
-void Workflow::describe_findings(transparency::Receipt& receipt, const std::vector<package::Finding>& findings) {
-  for (const package::Finding& finding : findings)
-    receipt.findings.push_back({finding.id, std::string(severity_name(finding.severity)), finding.file, finding.cause});
 }
 
 crypto::Digest Workflow::outputs_digest(const std::vector<transparency::OutputFile>& outputs) {

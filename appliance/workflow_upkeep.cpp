@@ -17,6 +17,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::chrono::seconds kLookEvery{10};
+constexpr std::string_view kGoneSuffix = ".gone";
 
 // Names in a folder, as they were when it was opened.
 std::vector<std::string> names_in(const fs::path& folder) {
@@ -54,7 +55,13 @@ Result<void> Workflow::expire_waiting() {
 // The courier leaves a file for each response that it has read back from the stick, or that a host has taken whole: with the SHA-256 of
 // the receipt, so that an old refusal's arrival is not taken for a signature's.
 Result<void> Workflow::note_deliveries() {
+  Result<void> all;
   for (const std::string& name : names_in(settings_.layout.inbox())) {
+    if (name.ends_with(kGoneSuffix)) {   // what usb::remove_folder() could not remove then
+      std::error_code ignored;
+      fs::remove_all(settings_.layout.inbox() / name, ignored);
+      continue;
+    }
     if (!name.ends_with(usb::kDeliveredSuffix)) continue;
     const std::string id = name.substr(0, name.size() - std::string_view(usb::kDeliveredSuffix).size());
     const fs::path file = settings_.layout.inbox() / name;
@@ -64,11 +71,10 @@ Result<void> Workflow::note_deliveries() {
       TRY(record(AuditEvent::delivered, id, {{"receipt", known->receipt_digest}}));
       note(id, "its response was delivered");
     }
-    std::error_code error;
-    fs::remove(file, error);
-    if (error) return base::fail(base::Errc::io, fmt::format("inbox/{}: {}", base::printable(name), error.message()));
+    // Whoever may write there may leave a folder of that name: the other deliveries do not wait for it.
+    if (Result<void> removed = usb::remove_folder(file); !removed && all) all = std::move(removed);
   }
-  return {};
+  return all;
 }
 
 Result<void> Workflow::remove_old_responses() {

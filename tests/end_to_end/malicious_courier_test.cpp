@@ -69,9 +69,12 @@ class MaliciousCourier : public testing::Test {
 TEST_F(MaliciousCourier, FilesSwappedWhileTheyAreCheckedAreRefusedOrNeverSeen) {
   int taken = 0;
   int refused = 0;
-  for (int round = 0; round < 12; ++round) {
+  constexpr int kRounds = 16;
+  for (int round = 0; round < kRounds; ++round) {
     const ForgedRequest victim = request();
-    const base::Bytes good = read_file(victim.files() / "coldsample.sys");
+    // The driver, or the manifest that says what it must be.
+    const std::string name = round % 4 < 2 ? "files/coldsample.sys" : "request.dsse.json";
+    const base::Bytes good = read_file(victim.path() / name);
     base::Bytes evil = good;
     evil[evil.size() / 2] ^= 0xff;
     write_file(folder_ / "good", good);
@@ -79,8 +82,8 @@ TEST_F(MaliciousCourier, FilesSwappedWhileTheyAreCheckedAreRefusedOrNeverSeen) {
     std::atomic<bool> over = false;
     // In place through a descriptor that was open before coldseald looked, and by renames, as fast as it goes.
     std::thread courier([&] {
-      const fs::path file = inbox(victim) / "files/coldsample.sys";
-      while (!over) {
+      const fs::path file = inbox(victim) / name;
+      for (int turn = 0; !over; ++turn) {
         if (round % 2 == 0) {
           const int descriptor = open(file.c_str(), O_WRONLY | O_CLOEXEC);
           if (descriptor < 0) continue;
@@ -91,8 +94,8 @@ TEST_F(MaliciousCourier, FilesSwappedWhileTheyAreCheckedAreRefusedOrNeverSeen) {
           close(descriptor);
         } else {
           std::error_code gone;
-          const fs::path beside = inbox(victim) / "swap";
-          fs::copy_file(folder_ / (taken % 2 == 0 ? "evil" : "good"), beside, fs::copy_options::overwrite_existing, gone);
+          const fs::path beside = folder_ / "swap";   // in the same file system
+          fs::copy_file(folder_ / (turn % 2 == 0 ? "evil" : "good"), beside, fs::copy_options::overwrite_existing, gone);
           fs::rename(beside, file, gone);
         }
       }
@@ -108,18 +111,20 @@ TEST_F(MaliciousCourier, FilesSwappedWhileTheyAreCheckedAreRefusedOrNeverSeen) {
       continue;
     }
     ++taken;
-    ASSERT_TRUE(has_event(victim, "inspected"));
+    ASSERT_TRUE(has_event(victim, "inspected")) << "received, and refused afterwards: its id is spent on bytes that nobody checked";
     // And swapped when all checks are over: the same id comes again, with other files.
     if (!fs::exists(inbox(victim))) {
-      write_file(victim.files() / "coldsample.sys", evil);
+      write_file(victim.path() / name, evil);
       victim.into_inbox();
-      write_file(victim.files() / "coldsample.sys", good);
+      write_file(victim.path() / name, good);
       rig_.wait_for_journal(victim.id(), "seen before");
     }
     expect_shown_and_signed_as_submitted(victim);
   }
   std::cout << taken << " taken as they were signed, " << refused << " refused" << std::endl;
-  EXPECT_EQ(taken + refused, 12);
+  // Both ways were met: an evil file was there when coldseald read it, and a good one.
+  EXPECT_GT(refused, 0);
+  EXPECT_GT(taken, 0);
 }
 
 TEST_F(MaliciousCourier, AFloodOfJunkIsRefusedWhileOfficersAreServedAndGoodRequestsComeThrough) {

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <functional>
 
+#include "crypto/base/limits.hpp"
 #include "crypto/digest.hpp"
 #include "crypto/package/inspection.hpp"
 #include "tests/support/appliance_rig.hpp"
@@ -112,6 +113,8 @@ TEST_F(MaliciousInspector, ThatDiesFloodsHangsOrTalksNonsenseCostsItsRequestAndN
   expect_refused("silence");
   set_inspector("misbehave drip");
   expect_refused("a word now and then");
+  set_inspector("misbehave hang-up");
+  expect_refused("a closed pipe, and nobody goes");
   set_inspector("misbehave allocate");
   expect_refused("all the memory there is");
   answer_with(good);
@@ -142,6 +145,15 @@ TEST_F(MaliciousInspector, ThatLiesAboutDigestsDoesNotReachTheFilesOnTheScreen) 
   inspection.facts.push_back({"", "x", "\x1b[2J\r\nWhat would be signed (1 signatures)\r\ncoldsample.sys  primary  sha256:" + zeros});
   inspection.findings.push_back({"pe.digest", package::Severity::note, "coldsample.sys", 0, "the digest is sha256 " + zeros, ""});
   for (package::PeFile& file : inspection.pe_files) file.is_signed = true;
+  answer_with(package::encode_inspection(inspection));
+  expect_true_digests_and_a_true_signature(sent());
+}
+
+// With what coldseald finds itself it is more than a receipt holds, in number and in bytes.
+TEST_F(MaliciousInspector, ThatFindsAllThatItMayIsShownSignedAndDelivered) {
+  package::Inspection inspection = honest();
+  inspection.findings.assign(base::limits::kFindings, {"inf.not-copied", package::Severity::note, "coldsample.sys", 0, std::string(base::limits::kFactTextBytes, '"'), ""});
+  for (package::PeFile& file : inspection.pe_files) file.is_signed = true;   // by whom is not said: a finding of coldseald's own each
   answer_with(package::encode_inspection(inspection));
   expect_true_digests_and_a_true_signature(sent());
 }

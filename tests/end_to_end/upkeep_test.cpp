@@ -2,6 +2,7 @@
 #include "appliance/workflow.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/mount.h>
 
 #include <algorithm>
 #include <fstream>
@@ -42,6 +43,8 @@ TEST_F(Upkeep, RequestsThatWaitTooLongAndWithdrawnOnesGetTheirAnswerAndResponses
   mark(signed_one, "another receipt");
   look_around();
   EXPECT_EQ(journal_.find("was delivered"), std::string::npos) << journal_;
+  // Folders of such names, which nobody should leave there, do not hold it up.
+  for (int i = 0; i < 20; ++i) write_text(rig_.state() / "inbox" / (std::to_string(i) + ".delivered") / "x", "");
   mark(signed_one, read_text(rig_.outbox(signed_one) / "receipt.dsse.json"));
   look_around();
   expect_says(journal_, "its response was delivered");
@@ -202,6 +205,58 @@ TEST_F(Upkeep, HoweverLongAReasonIsTheAnswerIsMadeAndNoOtherWaitsForIt) {
   const Finished withdrawn = admin({"request", "withdraw", good.substr(0, 12), "--administrator", "uma", "--reason", std::string(base::limits::kNoteBytes, 'r')});
   EXPECT_EQ(withdrawn.status, 2) << withdrawn.output;
   expect_says(withdrawn.output, "--reason: UTF-8 of at most 1000 bytes wanted");
+}
+
+// A mount stands for what coldseald may not remove: a folder of the courier's that its group cannot write to.
+class MountedFolder {
+ public:
+  explicit MountedFolder(const fs::path& folder) : folder_(folder) {
+    fs::create_directories(folder);
+    mounted_ = ::mount("tmpfs", folder.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, "size=64k") == 0;
+  }
+  ~MountedFolder() { end(folder_); }
+  bool there() const { return mounted_; }
+  void end(const fs::path& now_at) {
+    if (mounted_) mounted_ = ::umount2(now_at.c_str(), MNT_DETACH) != 0;
+  }
+
+ private:
+  fs::path folder_;
+  bool mounted_ = false;
+};
+
+TEST_F(Upkeep, ARequestThatCannotBeRemovedFromTheInboxIsRefusedOnceAndKeepsItsReason) {
+  start();
+  const fs::path inbox = rig_.state() / "inbox";
+  const std::string wholly(64, 'a');   // itself a mount: it cannot even be renamed
+  const std::string partly(64, 'b');   // can be renamed, but not removed
+  MountedFolder first(inbox / wholly);
+  MountedFolder second(inbox / partly / "mount");
+  if (!first.there() || !second.there()) GTEST_SKIP() << "a mount needs root";
+  for (const std::string& id : {wholly, partly}) write_text(inbox / id / "request.dsse.json", "{}");
+  for (int i = 0; i < 5; ++i) look_around();
+  for (const std::string& id : {wholly, partly}) {
+    EXPECT_EQ(rig_.audit_events(id), std::vector<std::string>{"intake-refused"}) << journal_;
+    expect_says(answer(id), "request.dsse.json: ");
+  }
+  EXPECT_TRUE(fs::exists(inbox / wholly));
+  EXPECT_FALSE(fs::exists(inbox / partly));
+  first.end(inbox / wholly);
+  second.end(inbox / (partly + ".gone") / "mount");
+  look_around();
+  EXPECT_TRUE(fs::is_empty(inbox)) << journal_;
+}
+
+TEST_F(Upkeep, SubmittersAreToldOfTheirFilesByTheirPathsInTheRequest) {
+  start();
+  const std::string id = send();
+  workflow_->take_in();
+  const fs::path file = rig_.state() / "spool" / id / "files/coldsample.sys";
+  fs::remove(file);
+  fs::create_symlink("/etc/passwd", file);
+  look_around();
+  expect_says(answer(id), "files/coldsample.sys: a symbolic link");
+  EXPECT_EQ(answer(id).find(rig_.root().string()), std::string::npos) << answer(id);
 }
 
 }  // namespace

@@ -102,6 +102,10 @@ void misbehave(std::string_view how) {
       say("x");
       wait_a_little();
     }
+  if (how == "hang-up") {   // says all it has to say, and stays
+    close(STDOUT_FILENO);
+    for (;;) wait_a_little();
+  }
   if (how == "allocate")
     for (std::vector<char*> pieces;;) pieces.push_back(new char[16U << 20U]());
 }

@@ -39,6 +39,10 @@ tl::unexpected<base::Error> fail_errno(int error, const std::string& where) {
 
 std::int64_t nanoseconds(const timespec& time) { return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec; }
 
+std::string path_shown(const std::string& folder, std::string_view name) {
+  return folder.empty() ? base::printable(name) : folder + "/" + base::printable(name);
+}
+
 // The names in an open folder, for the caller of readdir(3). Takes the descriptor.
 Result<OpenFolder> listing(int descriptor, const std::string& shown) {
   DIR* opened = ::fdopendir(descriptor);
@@ -73,7 +77,7 @@ class Walk {
       const char* name = TRY(next_name(folder, shown));
       if (name == nullptr) return {};
       const std::string path = prefix.empty() ? std::string(name) : prefix + "/" + name;
-      const std::string shown_path = shown + "/" + base::printable(name);
+      const std::string shown_path = path_shown(shown, name);
       struct stat status {};
       if (fstatat(dirfd(folder.get()), name, &status, AT_SYMLINK_NOFOLLOW) != 0) return fail_errno(errno, shown_path);
       if (S_ISREG(status.st_mode)) {
@@ -121,16 +125,18 @@ class Walk {
 
 }  // namespace
 
-Result<Folder> Folder::open(const std::filesystem::path& path) {
-  const std::string shown = base::printable(path.string());
+Result<Folder> Folder::open(const std::filesystem::path& path) { return open(path, base::printable(path.string())); }
+
+Result<Folder> Folder::open(const std::filesystem::path& path, std::string shown) {
+  const std::string named = shown.empty() ? base::printable(path.filename().string()) : shown;
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (descriptor < 0) {
     const int error = errno;
     struct stat status {};
-    if (error == ENOTDIR && ::lstat(path.c_str(), &status) == 0 && S_ISLNK(status.st_mode)) return fail_errno(ELOOP, shown);
-    return fail_errno(error, shown);
+    if (error == ENOTDIR && ::lstat(path.c_str(), &status) == 0 && S_ISLNK(status.st_mode)) return fail_errno(ELOOP, named);
+    return fail_errno(error, named);
   }
-  return Folder(descriptor, shown);
+  return Folder(descriptor, std::move(shown));
 }
 
 Result<int> Folder::open_below(std::string_view relative, int flags) const {
@@ -139,28 +145,28 @@ Result<int> Folder::open_below(std::string_view relative, int flags) const {
   how.flags = static_cast<std::uint64_t>(static_cast<unsigned>(flags | O_CLOEXEC));
   how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
   const long opened = ::syscall(SYS_openat2, descriptor_, path.c_str(), &how, sizeof how);
-  if (opened < 0) return fail_errno(errno, shown_ + "/" + base::printable(path));
+  if (opened < 0) return fail_errno(errno, path_shown(shown_, path));
   return static_cast<int>(opened);
 }
 
 Result<Folder> Folder::folder(std::string_view relative) const {
   const int descriptor = TRY(open_below(relative, O_RDONLY | O_DIRECTORY));
-  return Folder(descriptor, shown_ + "/" + base::printable(relative));
+  return Folder(descriptor, path_shown(shown_, relative));
 }
 
 Result<FileSource> Folder::file(std::string_view relative) const {
   // O_NONBLOCK: a named pipe must be refused, not waited for.
   const int descriptor = TRY(open_below(relative, O_RDONLY | O_NONBLOCK));
-  return FileSource::adopt(descriptor, shown_ + "/" + base::printable(relative));
+  return FileSource::adopt(descriptor, path_shown(shown_, relative));
 }
 
 Result<base::Bytes> Folder::read(std::string_view relative, std::uint64_t limit) const {
   const FileSource source = TRY(file(relative));
-  return base::within(shown_ + "/" + base::printable(relative), base::read_all(source, limit));
+  return base::within(path_shown(shown_, relative), base::read_all(source, limit));
 }
 
 Result<FoundFile> Folder::stat(std::string_view relative) const {
-  const std::string shown = shown_ + "/" + base::printable(relative);
+  const std::string shown = path_shown(shown_, relative);
   const int descriptor = TRY(open_below(relative, O_PATH));
   struct stat status {};
   const int failed = fstat(descriptor, &status) == 0 ? 0 : errno;

@@ -19,6 +19,8 @@ class Folder {
  public:
   // The path is trusted up to its last part, which must not be a symbolic link.
   static base::Result<Folder> open(const std::filesystem::path& path);
+  // Errors name it as `shown`, and what lies in it by its path below that; "" for paths within this folder alone.
+  static base::Result<Folder> open(const std::filesystem::path& path, std::string shown);
   // A folder below this one; `relative` is '/'-separated.
   base::Result<Folder> folder(std::string_view relative) const;
   base::Result<FileSource> file(std::string_view relative) const;

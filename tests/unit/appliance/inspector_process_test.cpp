@@ -131,7 +131,7 @@ TEST_F(InspectorProcess, ThatAnswersWithoutEndIsStopped) {
 }
 
 TEST_F(InspectorProcess, ThatDoesNotEndIsStoppedWhenPatienceEnds) {
-  for (const char* const how : {"silent", "spin", "drip"}) {
+  for (const char* const how : {"silent", "spin", "drip", "hang-up"}) {
     const auto before = std::chrono::steady_clock::now();
     expect_error(run(std::string("misbehave ") + how, std::chrono::seconds(1)), Errc::refused, "inspector.time: the inspector did not finish within 1 s");
     EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(30)) << how;

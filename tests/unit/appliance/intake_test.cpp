@@ -18,10 +18,12 @@ class Intake : public SmallAppliance {
     return check_manifest(layout, configuration(), request.id());
   }
 
+  base::Result<void> copy(const TestRequest& request) { return copy_to_spool(layout, request.id(), request.manifest, base::as_bytes("the manifest that was verified")); }
+
   // Copies from the inbox, and expects that nothing of it stays in the spool.
   void expect_not_copied(const TestRequest& request, Errc code, const std::string& words) {
     SCOPED_TRACE(words);
-    expect_error(copy_to_spool(layout, request.id(), request.manifest), code, words);
+    expect_error(copy(request), code, words);
     EXPECT_TRUE(fs::is_empty(layout.spool()));
     EXPECT_TRUE(fs::exists(layout.inbox() / request.id()));   // which is not for this function to clear
   }
@@ -37,6 +39,7 @@ TEST_F(Intake, AGoodManifestSaysWhoAndWhat) {
   EXPECT_EQ(accepted.submitter, "build-1");
   EXPECT_EQ(accepted.keyid, must(crypto::PublicKey::parse(submitter.public_key_der())).keyid());
   EXPECT_EQ(accepted.request.to_json(), request.manifest.to_json());
+  EXPECT_EQ(accepted.manifest, tests::read_file(layout.inbox() / request.id() / wire::kManifestName));
 }
 
 TEST_F(Intake, RefusesAKeyThatIsNotEnrolledAndASignatureThatIsNotItsOwn) {
@@ -103,10 +106,11 @@ TEST_F(Intake, CopiesWhatTheManifestNamesAndNothingMore) {
   request.files["empty.bin"] = {};
   request.describe_files();
   request.write_below(layout.inbox(), submitter);
-  must(copy_to_spool(layout, request.id(), request.manifest));
+  must(copy(request));
   const fs::path part = layout.spool() / (request.id() + ".part");
   EXPECT_FALSE(fs::exists(layout.spool() / request.id()));   // its name is given after the log was written
-  EXPECT_TRUE(fs::exists(part / wire::kManifestName));
+  // Not what lies in the inbox now: that may have been changed since.
+  EXPECT_EQ(tests::read_text(part / wire::kManifestName), "the manifest that was verified");
   std::size_t found = 0;
   for (const auto& entry : fs::recursive_directory_iterator(part / wire::kFilesFolder)) found += entry.is_regular_file() ? 1U : 0U;
   EXPECT_EQ(found, request.files.size());
@@ -117,7 +121,7 @@ TEST_F(Intake, WhatAnEarlierAttemptLeftIsReplaced) {
   const TestRequest request = sample_request();
   request.write_below(layout.inbox(), submitter);
   tests::write_text(layout.spool() / (request.id() + ".part") / "files/evil.dll", "MZ");
-  must(copy_to_spool(layout, request.id(), request.manifest));
+  must(copy(request));
   EXPECT_FALSE(fs::exists(layout.spool() / (request.id() + ".part") / "files/evil.dll"));
 }
 
@@ -139,7 +143,7 @@ TEST_F(Intake, FilesThatAreNotTheManifestsAreNotCopied) {
   tests::write_text(inbox_file(request, "zz/extra.dll"), "MZ");
   expect_not_copied(request, Errc::refused, "zz/extra.dll: is there, but the manifest does not name it");
   fs::remove_all(inbox_file(request, "zz"));
-  must(copy_to_spool(layout, request.id(), request.manifest));   // it was all that was wrong
+  must(copy(request));   // it was all that was wrong
 }
 
 TEST_F(Intake, LinksPipesAndSocketsInTheInboxAreNotFollowed) {
@@ -165,7 +169,15 @@ TEST_F(Intake, LinksPipesAndSocketsInTheInboxAreNotFollowed) {
   // The whole folder a link.
   fs::rename(layout.inbox() / request.id() / wire::kFilesFolder, folder / "files");
   fs::create_directory_symlink(folder / "files", layout.inbox() / request.id() / wire::kFilesFolder);
-  EXPECT_FALSE(copy_to_spool(layout, request.id(), request.manifest).has_value());
+  expect_not_copied(request, Errc::refused, "files: a symbolic link");
+  // And a folder on the way to a file; what is said of it names no path of the box.
+  const fs::path place = layout.inbox() / request.id();
+  fs::remove(place / wire::kFilesFolder);
+  fs::create_directories(place / wire::kFilesFolder);
+  fs::create_directory_symlink(elsewhere, place / wire::kFilesFolder / "sub");
+  const auto copied = copy(request);
+  ASSERT_FALSE(copied);
+  EXPECT_EQ(copied.error().text(), "files/sub: a symbolic link, only regular files and folders are taken");
   EXPECT_TRUE(fs::is_empty(layout.spool()));
 }
 

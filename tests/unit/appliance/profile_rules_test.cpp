@@ -46,6 +46,27 @@ TEST(ProfileRules, AnyFindingOfTheListRefuses) {
   expect_error(rules.expect_findings(findings), Errc::refused, "inf.pnplockdown-missing: PnpLockdown is not set");
 }
 
+TEST(ProfileRules, AnImageThatCannotBeReadWhollyIsRefusedWhereFindingsAboutImagesAre) {
+  ProfileRules rules;
+  const std::vector<package::Finding> findings = {{"pe.details-not-readable", package::Severity::note, "a.sys", 0, "the imports are cut off", "link it again"}};
+  rules.blocking = {"inf.pnplockdown-missing"};
+  EXPECT_TRUE(rules.expect_findings(findings));
+  rules.blocking = {"inf.pnplockdown-missing", "pe.no-nx"};
+  expect_error(rules.expect_findings(findings), Errc::refused, "pe.details-not-readable: a.sys: the imports are cut off");
+}
+
+TEST(ProfileRules, FindingsThatWereLeftOutOfAListWithRoomRefuse) {
+  ProfileRules rules;
+  std::vector<package::Finding> findings(base::limits::kFindings - 2, {"inf.not-copied", package::Severity::note, "a.dll", 0, "not copied", "none"});
+  findings.push_back({"inspection.findings-left-out", package::Severity::note, "", 0, "100 more findings than can be shown", "resolve the ones shown"});
+  rules.blocking = {"pe.no-nx"};
+  EXPECT_TRUE(rules.expect_findings(findings));   // it was full, and holds the first of every id
+  findings.erase(findings.begin());
+  expect_error(rules.expect_findings(findings), Errc::refused, "inspection.findings-left-out: 100 more");
+  rules.blocking.clear();
+  EXPECT_TRUE(rules.expect_findings(findings));
+}
+
 TEST(ProfileRules, ACertificateMustStillLiveSoManyDays) {
   ProfileRules rules;
   rules.certificate_days = 30;

@@ -2,6 +2,8 @@
 // tested through the real programs, in tests/end_to_end.
 #include "appliance/workflow.hpp"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 
 #include "appliance/response.hpp"
@@ -210,6 +212,42 @@ TEST_F(WorkflowWithoutTpm, OneThatCannotBeAnsweredNowDoesNotHoldUpTheOthers) {
   }
   EXPECT_TRUE(waits(*workflow)) << journal;
   EXPECT_TRUE(fs::exists(layout.inbox() / other.id()));   // it stays until it can be answered
+}
+
+TEST_F(WorkflowWithoutTpm, OnesThatCannotBeReadDoNotHoldUpTheOthers) {
+  // A socket cannot be opened, by nobody: neither a good request nor a bad one, as far as anybody knows.
+  for (int i = 0; i < 20; ++i) {
+    const fs::path manifest = layout.inbox() / crypto::sha256(base::as_bytes(std::to_string(i))).hex() / wire::kManifestName;
+    fs::create_directories(manifest.parent_path());
+    ASSERT_EQ(mknod(manifest.c_str(), S_IFSOCK | 0600, 0), 0);
+  }
+  const auto workflow = start();
+  const auto times_put_off = [this] {
+    std::size_t times = 0;
+    for (std::size_t at = journal.find("put off"); at != std::string::npos; at = journal.find("put off", at + 1)) ++times;
+    return times;
+  };
+  for (int round = 0; round < 10; ++round) {   // as often as coldseald looks around in two seconds
+    look_around(*workflow);
+    clock.steady_time += std::chrono::milliseconds(200);
+  }
+  EXPECT_TRUE(waits(*workflow)) << journal;
+  EXPECT_EQ(times_put_off(), 20U) << journal;   // each once
+  for (int round = 0; round < 3000; ++round) {
+    look_around(*workflow);
+    clock.steady_time += std::chrono::milliseconds(200);
+  }
+  EXPECT_LT(times_put_off(), 20U * 20U);   // seldomer and seldomer
+  EXPECT_GT(times_put_off(), 20U * 5U);
+}
+
+TEST_F(WorkflowWithoutTpm, NothingIsInspectedWhileThereIsNoCertificateForTheKey) {
+  fs::remove(layout.key_class("release") / "chain.pem");
+  set_inspector("signal 11");   // which would be a reason to refuse the package
+  const auto workflow = start();
+  look_around(*workflow);
+  EXPECT_NE(journal.find("key class \"release\" has no certificate yet"), std::string::npos) << journal;
+  EXPECT_EQ(events(), std::vector<AuditEvent>{AuditEvent::received});
 }
 
 TEST_F(WorkflowWithoutTpm, WhatCannotBeDoneIsTriedAgainAfterAWhileAndNotAtOnce) {

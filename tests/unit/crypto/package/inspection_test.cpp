@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "crypto/base/limits.hpp"
+#include "crypto/package/inspection_builder.hpp"
 #include "tests/support/corpus.hpp"
 #include "tests/support/pe_builder.hpp"
 #include "tests/support/signing_fixture.hpp"
@@ -291,6 +292,28 @@ TEST(Inspection, KeepsItsFactsAndFindingsUnderTheirLimits) {
   ASSERT_NE(finding(inspection, "inspection.findings-left-out"), nullptr);
   EXPECT_EQ(finding(inspection, "inspection.findings-left-out")->severity, Severity::error);
   EXPECT_TRUE(decode_inspection(encode_inspection(inspection)).has_value());
+}
+
+// Of a flood, whether it comes before or after: what is found once must be seen, and what is worse before what is mild.
+TEST(Inspection, KeepsTheFirstFindingOfEveryIdHoweverManyOthersThereAre) {
+  for (const bool flood_first : {true, false}) {
+    InspectionBuilder out;
+    const auto flood = [&] {
+      for (std::size_t i = 0; i < 3 * base::limits::kFindings; ++i) out.finding("inf.not-copied", Severity::note, "x.dll", 0, "no section copies it", "none");
+    };
+    if (flood_first) flood();
+    out.finding("pe.no-nx", Severity::note, "a.sys", 0, "not linked with /NXCOMPAT", "link with /NXCOMPAT");
+    for (int i = 0; i < 3; ++i) out.finding("pe.debug-build", Severity::warning, "a.sys", 0, "imports from a debug runtime", "send the release build");
+    if (!flood_first) flood();
+    const Inspection inspection = std::move(out).finish();
+    EXPECT_EQ(inspection.findings.size(), base::limits::kFindings - 1);
+    EXPECT_NE(finding(inspection, "pe.no-nx"), nullptr);
+    EXPECT_NE(finding(inspection, "inf.not-copied"), nullptr);
+    EXPECT_EQ(std::count_if(inspection.findings.begin(), inspection.findings.end(), [](const Finding& each) { return each.id == "pe.debug-build"; }), 3);
+    ASSERT_NE(finding(inspection, "inspection.findings-left-out"), nullptr);
+    EXPECT_EQ(finding(inspection, "inspection.findings-left-out")->severity, Severity::note);
+    EXPECT_NE(finding(inspection, "inspection.findings-left-out")->cause.find(std::to_string(2 * base::limits::kFindings + 6)), std::string::npos);
+  }
 }
 
 }  // namespace
