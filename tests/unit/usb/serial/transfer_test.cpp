@@ -1,3 +1,4 @@
+// A file of over 400 lines because every test stands on the same pair of ends with a cable in between.
 #include "usb/serial/transfer.hpp"
 
 #include <gtest/gtest.h>
