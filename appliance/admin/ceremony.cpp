@@ -38,6 +38,13 @@ transparency::TranscriptRoster described(const tpm::Quorum& quorum) {
   return roster;
 }
 
+// The installation makes the folder. One that cannot be read may hold anything.
+bool has_anything(const std::filesystem::path& folder) {
+  std::error_code error;
+  const bool is_empty = std::filesystem::is_empty(folder, error);
+  return error ? error != std::errc::no_such_file_or_directory : !is_empty;
+}
+
 class Ceremony {
  public:
   Ceremony(const Layout& layout, CeremonyFile file, Configuration configuration, Terminal& terminal, Progress progress,
@@ -125,7 +132,7 @@ class Ceremony {
       const std::vector<std::string> objections = TRY(tpm::objections(*device_, file_.mode));
       for (const std::string& objection : objections) terminal_.show("   objection: " + objection);
       if (!objections.empty()) return fail(Errc::refused, "this TPM cannot hold the promises");
-      if (is_there(layout_.keys())) return fail(Errc::refused, fmt::format("{} is there already: this appliance has keys", layout_.keys().string()));
+      if (has_anything(layout_.keys())) return fail(Errc::refused, fmt::format("{} is not empty: this appliance has keys", layout_.keys().string()));
       TRY(progress_.done("looked"));
     }
     say("the TPM is empty, and can do what is needed");

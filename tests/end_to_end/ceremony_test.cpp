@@ -103,6 +103,24 @@ TEST_F(Ceremony, GoesOnAfterPowerCuts) {
   EXPECT_EQ(run({program("coldseal"), "verify-transcript", transcript()}).status, 0);
 }
 
+// systemd-tmpfiles has made all folders before anybody comes.
+TEST_F(Ceremony, RunsWhereTheInstallationHasMadeTheFolders) {
+  rig_.prepare();
+  rig_.prepare_ceremony();
+  for (const char* const made : {"inbox", "outbox", "spool", "log", "keys", "ceremony"}) fs::create_directories(rig_.state() / made);
+  rig_.run_ceremony();
+  EXPECT_EQ(run({program("coldseal"), "verify-transcript", transcript()}).status, 0);
+}
+
+TEST_F(Ceremony, RefusesWhereKeysAreAlready) {
+  rig_.prepare();
+  rig_.prepare_ceremony();
+  fs::create_directories(rig_.state() / "keys/release");
+  const auto terminal = rig_.begin_ceremony();
+  EXPECT_EQ(terminal->wait(), 1) << terminal->screen();
+  EXPECT_NE(terminal->screen().find("keys is not empty: this appliance has keys"), std::string::npos) << terminal->screen();
+}
+
 TEST_F(Ceremony, RefusesATpmThatIsNotEmpty) {
   rig_.prepare();
   rig_.prepare_ceremony();

@@ -14,6 +14,7 @@ import tempfile
 # docs/operations.md names these; a worse unit fails here, a better one has its document corrected.
 SCORED_BY = 252
 SCORES = {"coldseald.service": 1.1, "coldseal-courier-stick.service": 0.4, "coldseal-courier-serial@.service": 0.6, "coldseal-console@.service": 0.4}
+MODULES = {"ttyUSB": "usbserial", "ttyACM": "cdc_acm"}   # kind of device: who brings it
 # path: owner, group, mode
 FOLDERS = {
     "etc/coldseal": ("root", "coldseal", 0o750),
@@ -40,6 +41,14 @@ def units(folder: pathlib.Path, programs: pathlib.Path, scratch: pathlib.Path, o
         text = text.replace("Documentation=", "# Documentation=")
         unit = scratch / name.replace("@.", "@ttyUSB0.")
         unit.write_text(text, encoding="utf-8")
+        # Standard input is opened under the service's rules for devices.
+        terminal = re.search(r"^TTYPath=(.*)$", text, re.M)
+        if terminal and f"DeviceAllow={terminal[1]} rw" not in text.splitlines():
+            yield f"{name}: does not allow its own terminal {terminal[1]}"
+        # Rules by kind count only for kinds that the kernel knows when the service starts.
+        for kind, module in MODULES.items():
+            if f"DeviceAllow=char-{kind} rw" in text and not all(re.search(rf"^{when}=.*modprobe@{module}\.service", text, re.M) for when in ("Wants", "After")):
+                yield f"{name}: has {kind} allowed, but not {module} loaded before"
         status, said = run("systemd-analyze", "verify", "--man=no", unit)
         if status != 0 or str(unit) in said:
             yield f"{name}: systemd-analyze verify: {said}"

@@ -3,9 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <linux/openat2.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -65,6 +63,25 @@ Result<const char*> next_name(const OpenFolder& folder, const std::string& shown
     if (name != "." && name != "..") return entry->d_name;
   }
 }
+
+class Descriptor {   // closed when it goes, or when another takes its place
+ public:
+  explicit Descriptor(int number = -1) : number_(number) {}
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
+  Descriptor& operator=(Descriptor&& other) noexcept {
+    std::swap(number_, other.number_);
+    return *this;
+  }
+  ~Descriptor() {
+    if (number_ >= 0) ::close(number_);
+  }
+  int number() const { return number_; }
+
+ private:
+  int number_;
+};
 
 class Walk {
  public:
@@ -140,13 +157,28 @@ Result<Folder> Folder::open(const std::filesystem::path& path, std::string shown
 }
 
 Result<int> Folder::open_below(std::string_view relative, int flags) const {
-  const std::string path(relative);
-  struct open_how how {};
-  how.flags = static_cast<std::uint64_t>(static_cast<unsigned>(flags | O_CLOEXEC));
-  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
-  const long opened = ::syscall(SYS_openat2, descriptor_, path.c_str(), &how, sizeof how);
-  if (opened < 0) return fail_errno(errno, path_shown(shown_, path));
-  return static_cast<int>(opened);
+  const std::string shown = path_shown(shown_, relative);
+  if (relative.empty()) return fail_errno(ENOENT, shown);
+  if (relative.front() == '/') return fail_errno(EXDEV, shown);
+  Descriptor above;   // the folder that was reached, unless it is this one
+  while (true) {
+    const std::size_t slash = relative.find('/');
+    const bool is_last = slash == std::string_view::npos;
+    const std::string name(relative.substr(0, slash));
+    if (name == "..") return fail_errno(EXDEV, shown);
+    const int at = above.number() < 0 ? descriptor_ : above.number();
+    // What lies in between is opened to go on from, not to be read.
+    const int opened = ::openat(at, name.empty() ? "." : name.c_str(), (is_last ? flags : O_PATH | O_DIRECTORY) | O_NOFOLLOW | O_CLOEXEC);
+    if (opened < 0) {
+      const int error = errno;
+      struct stat status {};
+      const bool is_link = error == ENOTDIR && ::fstatat(at, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(status.st_mode);
+      return fail_errno(is_link ? ELOOP : error, shown);
+    }
+    if (is_last) return opened;
+    above = Descriptor(opened);
+    relative.remove_prefix(slash + 1);
+  }
 }
 
 Result<Folder> Folder::folder(std::string_view relative) const {
@@ -172,6 +204,7 @@ Result<FoundFile> Folder::stat(std::string_view relative) const {
   const int failed = fstat(descriptor, &status) == 0 ? 0 : errno;
   ::close(descriptor);
   if (failed != 0) return fail_errno(failed, shown);
+  if (S_ISLNK(status.st_mode)) return fail_errno(ELOOP, shown);   // O_PATH opens the link itself
   if (!S_ISREG(status.st_mode)) return fail(Errc::refused, fmt::format("{}: not a regular file", shown));
   return FoundFile{std::string(relative), static_cast<std::uint64_t>(status.st_size), nanoseconds(status.st_mtim)};
 }

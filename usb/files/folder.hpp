@@ -1,5 +1,6 @@
 // An open folder: what was opened is what is read, whatever happens to its name meanwhile. Everything below it is
-// reached without following a symbolic link anywhere on the way, and without leaving it (openat2(2), RESOLVE_BENEATH).
+// reached name by name, without following a symbolic link anywhere on the way, and without leaving it. Not by openat2(2): systemd's
+// RestrictSUIDSGID= and other sandboxes answer that with ENOSYS.
 // Does not write. Errors: Errc::not_found; Errc::refused (a symbolic link, device, socket or pipe on the way or at the
 // end); Errc::too_large (a limit, checked while walking); Errc::io.
 #pragma once

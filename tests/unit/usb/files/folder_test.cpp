@@ -109,6 +109,13 @@ TEST(Folder, ReachesNothingOutsideItselfOrThroughALink) {
   EXPECT_EQ(folder->file((dir / "secret").string()).error().code(), Errc::refused);
   EXPECT_EQ(folder->file("link/secret").error().code(), Errc::refused);
   EXPECT_EQ(folder->folder("link").error().code(), Errc::refused);
+  EXPECT_EQ(folder->stat("link").error().code(), Errc::refused);
+  EXPECT_EQ(folder->file("a/../../secret").error().code(), Errc::refused);
+  EXPECT_EQ(folder->file("a/..").error().code(), Errc::refused);
+  EXPECT_EQ(folder->folder("..").error().code(), Errc::refused);
+  EXPECT_EQ(folder->file("a/b/").error().code(), Errc::not_found);   // a file, not a folder
+  EXPECT_EQ(folder->file("").error().code(), Errc::not_found);
+  EXPECT_TRUE(folder->file("./a//b"));
   EXPECT_EQ(folder->file("a").error().code(), Errc::refused);   // a folder, not a file
   EXPECT_EQ(folder->file("none").error().code(), Errc::not_found);
   EXPECT_EQ(folder->read("a/b", 5).error().code(), Errc::too_large);
