@@ -28,7 +28,7 @@ constexpr std::chrono::days kRenewAhead{30};                  // a certificate t
 constexpr std::chrono::minutes kClockSlack{2};
 constexpr std::chrono::hours kClockFarBehind{48};
 constexpr std::size_t kMostItems = 1000;
-constexpr std::uint64_t kMebibyte = 1ULL << 20;
+using base::limits::kMebibyte;
 
 std::string firmware_text(std::uint64_t firmware) {
   return fmt::format("{}.{}.{}.{}", firmware >> 48, firmware >> 32 & 0xffff, firmware >> 16 & 0xffff, firmware & 0xffff);

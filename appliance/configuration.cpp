@@ -34,7 +34,7 @@ Result<std::string> name_at(const toml::table& table, std::string_view where, st
   return name;
 }
 
-constexpr std::uint64_t kMebibyte = 1U << 20;
+using base::limits::kMebibyte;
 constexpr std::uint64_t kMostDays = 3650;
 constexpr std::uint64_t kMostSignaturesADay = 1'000'000;
 constexpr std::uint64_t kMostSpoolMib = 1ULL << 24;

@@ -55,7 +55,6 @@ Result<void> Workflow::inspect_one(const RequestRecord& record_before) {
   TRY(complete_spool(id));
   const Profile* const profile = TRY(profile_of(record_before));   // or it is refused: it would wait for ever
   const SpooledRequest spooled = TRY(SpooledRequest::load(settings_.layout, settings_.configuration, id));
-  const Profile* const profile = TRY(settings_.configuration.profile(spooled.request.profile));
   // Without a certificate nothing comes of an inspection, and it would be made again and again until there is one.
   const KeyClass key_class = TRY(KeyClass::load(settings_.layout, profile->key_class));
   TRY(key_class.identity());

@@ -17,7 +17,6 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::chrono::seconds kLookEvery{10};
-constexpr std::string_view kGoneSuffix = ".gone";
 
 // Names in a folder, as they were when it was opened.
 std::vector<std::string> names_in(const fs::path& folder) {
@@ -57,7 +56,7 @@ Result<void> Workflow::expire_waiting() {
 Result<void> Workflow::note_deliveries() {
   Result<void> all;
   for (const std::string& name : names_in(settings_.layout.inbox())) {
-    if (name.ends_with(kGoneSuffix)) {   // what usb::remove_folder() could not remove then
+    if (name.ends_with(usb::kGoneSuffix)) {   // what usb::remove_folder() could not remove then
       std::error_code ignored;
       fs::remove_all(settings_.layout.inbox() / name, ignored);
       continue;

@@ -6,6 +6,8 @@
 
 namespace base::limits {
 
+inline constexpr std::uint64_t kMebibyte = 1U << 20;
+
 // A package as it crosses the gap.
 inline constexpr std::size_t kManifestBytes = 4U << 20;         // the signed manifest, DSSE envelope included
 inline constexpr std::size_t kReceiptBytes = 16U << 20;         // the signed receipt, DSSE envelope included

@@ -33,7 +33,7 @@ constexpr std::size_t kResumePiece = 64U << 10;
 
 std::string shown(const fs::path& path) { return base::printable(path.string()); }
 
-fs::path with_suffix(const fs::path& path, const char* suffix) { return fs::path(path.string() + suffix); }
+fs::path with_suffix(const fs::path& path, std::string_view suffix) { return fs::path(path.string().append(suffix)); }
 
 tl::unexpected<base::Error> fail_errno(int error, const fs::path& path, std::string_view doing) {
   Errc code = Errc::io;
@@ -268,7 +268,7 @@ Result<void> rename_durably(const fs::path& from, const fs::path& to, IfThere if
 }
 
 Result<void> remove_folder(const fs::path& folder) {
-  const fs::path gone = with_suffix(folder, ".gone");
+  const fs::path gone = with_suffix(folder, kGoneSuffix);
   std::error_code error;
   fs::remove_all(gone, error);   // what an earlier attempt left, or the rename below would be refused
   if (error) return fail_errno(error.value(), gone, "removing");

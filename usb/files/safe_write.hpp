@@ -54,6 +54,7 @@ enum class IfThere : std::uint8_t { refuse, replace };
 // <to>.old for a moment).
 base::Result<void> rename_durably(const std::filesystem::path& from, const std::filesystem::path& to,
                                   IfThere if_there = IfThere::refuse);
+inline constexpr std::string_view kGoneSuffix = ".gone";
 // Removes a folder with all in it, so that its name never shows a part of it: it is <folder>.gone, durably, before the first
 // file goes. Nothing to do when there is none. After an error either all of it is there, or none of it under its name.
 base::Result<void> remove_folder(const std::filesystem::path& folder);
