@@ -64,6 +64,7 @@ Result<tpm::Device*> Custody::device() {
                                            attest::mode_name(mode_), attest::mode_name(map.trust().mode)));
   std::unique_ptr<tpm::Device> opened = TRY(tpm::Device::open(tcti_));
   TRY(expect_as_provisioned(*opened, srk_name, map.trust().mode));
+  firmware_ = fmt::format("version {} approved; image not measured", approval.version);
   auto gate = std::make_unique<tpm::FirmwareGate>(TRY(tpm::FirmwareGate::load(*opened, std::move(map), std::move(approval))));
   if (configuration_) {
     const base::Bytes approved = TRY(base::within("CONFIG", tpm::read_public_index(*opened, attest::config_index())));

@@ -60,6 +60,7 @@ class Custody {
   const std::string& receipt_keyid() const { return receipt_keyid_; }
   // "software", or the chip's manufacturer; "unknown" until the TPM was open once.
   const std::string& kind() const { return kind_; }
+  const std::string& firmware() const { return firmware_; }   // what is known of what runs here, for receipts
   // A TPM that went away while nobody used it is let go, so that the next use opens it anew. Nothing of it may be held.
   void notice_loss();
   // After Errc::tpm: everything loaded is forgotten, and the next call opens the TPM anew.
@@ -69,6 +70,7 @@ class Custody {
   Layout layout_;
   std::string tcti_;
   std::string kind_ = "unknown";
+  std::string firmware_ = "not measured";
   std::string receipt_keyid_;
   std::optional<crypto::Digest> configuration_;
   std::optional<tpm::FirmwareApproval> approval_;

@@ -293,7 +293,7 @@ Result<transparency::Receipt> Workflow::receipt_of(const std::string& id) {
   receipt.created = log_.now();
   receipt.appliance = {.name = settings_.configuration.name,
                        .mode = std::string(attest::mode_name(custody_.mode())),
-                       .firmware_gate = "not measured",
+                       .firmware_gate = custody_.firmware(),
                        .tpm = custody_.kind(),
                        .receipt_keyid = custody_.receipt_keyid(),
                        .version = COLDSEAL_VERSION};

@@ -9,15 +9,14 @@ using base::Result;
 // What officers approve is signed before its receipt is written: a receipt that cannot be written is found here, before they are asked.
 Result<void> Workflow::expect_receipt_of(const Prepared& prepared) const {
   const RequestRecord* const known = book_.find(prepared.spooled.id);
-  const Submitter* const submitter = TRY(settings_.configuration.submitter_of_key(known->keyid));
   transparency::Receipt draft;
   draft.request_id = known->id;
   draft.created = log_.now();
   draft.profile = known->profile;
-  draft.submitter = {submitter->name, submitter->key.keyid()};
+  draft.submitter = {known->submitter, known->keyid};
   draft.appliance = {.name = settings_.configuration.name,
                      .mode = std::string(attest::mode_name(custody_.mode())),
-                     .firmware_gate = "not measured",
+                     .firmware_gate = custody_.firmware(),
                      .tpm = custody_.kind().empty() ? "not opened yet" : custody_.kind(),
                      .receipt_keyid = known->keyid,   // of the same size
                      .version = COLDSEAL_VERSION};

@@ -88,7 +88,7 @@ struct Receipt {
   struct Appliance {
     std::string name;
     std::string mode;            // "development" or "production"
-    std::string firmware_gate;   // "not measured"
+    std::string firmware_gate;   // "version 3 approved; image not measured"
     std::string tpm;             // "software", or the manufacturer
     std::string receipt_keyid;   // 64 hex
     std::string version;

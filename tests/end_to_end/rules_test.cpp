@@ -306,6 +306,7 @@ TEST_F(Rules, AnAnswerNamesTheKeyThatSignedTheRequestThoughItsNameHasAnotherOneB
   expect_says(answer(id), "by an old key");
   EXPECT_EQ(read_text(rig_.outbox(id) / usb::kOwnerName), before);
   EXPECT_EQ(receipt(id)->submitter->keyid, before);
+  EXPECT_EQ(receipt(id)->appliance.firmware_gate, "version 1 approved; image not measured");
 }
 
 }  // namespace

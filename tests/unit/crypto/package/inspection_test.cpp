@@ -9,6 +9,7 @@
 #include "tests/support/corpus.hpp"
 #include "tests/support/pe_builder.hpp"
 #include "tests/support/signing_fixture.hpp"
+#include "tests/support/version_resource.hpp"
 
 namespace package {
 namespace {
@@ -314,6 +315,34 @@ TEST(Inspection, KeepsTheFirstFindingOfEveryIdHoweverManyOthersThereAre) {
     EXPECT_EQ(finding(inspection, "inspection.findings-left-out")->severity, Severity::note);
     EXPECT_NE(finding(inspection, "inspection.findings-left-out")->cause.find(std::to_string(2 * base::limits::kFindings + 6)), std::string::npos);
   }
+}
+
+// One thing wrong at a time, and each is found by its own id and no other.
+TEST(Inspection, FindsDebugBuildsCodeThatMayBeWrittenAndMissingMitigations) {
+  const auto ids = [](const base::Bytes& image) {
+    tests::Package files;
+    files.add("Sample.inf", sample_inf());
+    files.add("sample.sys", image);
+    const Inspection inspection = inspected(files);
+    std::vector<std::string> found;
+    for (const Finding& each : inspection.findings)
+      if (each.id.starts_with("pe.")) found.push_back(each.id);
+    return found;
+  };
+  using Ids = std::vector<std::string>;
+  EXPECT_EQ(ids(tests::build_pe(tests::driver_description())), Ids{});
+  EXPECT_EQ(ids(tests::driver_with_version("sample.sys", 1, false)), Ids{});
+  EXPECT_EQ(ids(tests::driver_with_version("sample.sys", 1, true)), Ids{"pe.debug-build"});
+  EXPECT_EQ(ids(tests::driver_with_imports({"ntoskrnl.exe"})), Ids{});
+  EXPECT_EQ(ids(tests::driver_with_imports({"ntoskrnl.exe", "VCRUNTIME140D.dll"})), Ids{"pe.debug-build"});
+  tests::PeDescription description = tests::driver_description();
+  description.sections.front().characteristics |= 0x80000000;   // IMAGE_SCN_MEM_WRITE beside MEM_EXECUTE
+  EXPECT_EQ(ids(tests::build_pe(description)), Ids{"pe.writable-code"});
+  description = tests::driver_description();
+  description.dll_characteristics = 0x4060;
+  EXPECT_EQ(ids(tests::build_pe(description)), Ids{"pe.no-nx"});
+  description.dll_characteristics = 0x0160;
+  EXPECT_EQ(ids(tests::build_pe(description)), Ids{"pe.no-cfg"});
 }
 
 }  // namespace
