@@ -21,7 +21,7 @@ T must(base::Result<T> result) {
 }  // namespace
 
 ForgedRequest::ForgedRequest(const ApplianceRig& rig, const fs::path& package, const fs::path& folder)
-    : rig_(&rig), folder_(folder), id_(rig.make_request(package, "10_X64", folder)) {
+    : rig_(&rig), folder_(folder), id_(rig.make_request(package, "10_X64", folder, {"--force"})) {
   const std::string text = read_text(manifest());
   const auto envelope = must(transparency::Envelope::parse(text, base::limits::kManifestBytes));
   const std::string pem = read_text(fs::path(rig.submitter_key()).replace_extension(".pub.pem"));

@@ -11,7 +11,7 @@ namespace tests {
 
 class ForgedRequest {
  public:
-  // Starts as a good request for the package, made by the host tool and signed by the rig's submitter.
+  // Starts as a good request for the package, whatever the package is, made by the host tool and signed by the rig's submitter.
   ForgedRequest(const ApplianceRig& rig, const std::filesystem::path& package, const std::filesystem::path& folder);
 
   const std::string& id() const { return id_; }
