@@ -199,6 +199,10 @@ TEST_F(Upkeep, HoweverLongAReasonIsTheAnswerIsMadeAndNoOtherWaitsForIt) {
   const auto rejected = workflow_->reject(good, ada.name, base::SecretBytes::copy_of(base::as_bytes(ada.pin)), std::string(base::limits::kNoteBytes, '\x01'));
   ASSERT_TRUE(rejected) << rejected.error().text();
   expect_says(answer(good), "\\x01");
+  // And it holds for a verifier that shares nothing with ours.
+  const std::string judged = run_well({"python3", fs::path(COLDSEAL_TEST_DATA_DIR).parent_path() / "interop/verify_receipt.py", rig_.outbox(good) / "receipt.dsse.json",
+                                       rig_.trust() / "receipt-key.pem", rig_.outbox(good) / "files"});
+  expect_says(judged, "nothing was signed: rejected");
   stop();
   const std::vector<std::string> events = rig_.audit_events();
   EXPECT_EQ(std::count(events.begin(), events.end(), "intake-refused"), 1);

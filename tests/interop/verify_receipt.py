@@ -69,18 +69,20 @@ statement = json.loads(payload)
 check(statement["predicateType"] == "urn:coldseal:receipt:v1", "it is a receipt")
 predicate = statement["predicate"]
 check(predicate["appliance"]["receiptKeyid"] == sha256(spki(key)).hex(), "it names that key")
-there = {str(p.relative_to(files)): sha256(p.read_bytes()).hex() for p in pathlib.Path(files).rglob("*") if p.is_file()}
-check(there == {s["name"]: s["digest"]["sha256"] for s in statement["subject"]}, "the files are those of the receipt, and no others")
-signing_set = predicate["signingSet"]
-content = {"items": signing_set["items"], "keyName": predicate["key"]["name"], "profileSha256": signing_set["profileSha256"]}
-canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-check(sha256(canonical).hex() == signing_set["fingerprint"], "the signing set has that fingerprint")
-log = predicate["log"]
+log, result, signing_set = predicate["log"], predicate["result"], predicate["signingSet"]
 line = log["line"].encode()
 check(sha256(line).hex() == log["head"], "the log line has that digest")
 said = json.loads(line)
-check((said["event"], said["request"], said["data"]["signing-set"]) == ("signed", predicate["request"]["id"], signing_set["fingerprint"]),
-      "the log line says that this signing set was signed")
+check(said["request"] == predicate["request"]["id"], "the log line is about that request")
+if result["outcome"] == "signed":
+    there = {str(p.relative_to(files)): sha256(p.read_bytes()).hex() for p in pathlib.Path(files).rglob("*") if p.is_file()}
+    check(there == {s["name"]: s["digest"]["sha256"] for s in statement["subject"]}, "the files are those of the receipt, and no others")
+    content = {"items": signing_set["items"], "keyName": predicate["key"]["name"], "profileSha256": signing_set["profileSha256"]}
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    check(sha256(canonical).hex() == signing_set["fingerprint"], "the signing set has that fingerprint")
+    check((said["event"], said["data"]["signing-set"]) == ("signed", signing_set["fingerprint"]), "the log line says that this signing set was signed")
+else:
+    check(said["event"] != "signed" and signing_set is None, f"nothing was signed: {result['outcome']}: {result['reason']}")
 head, _, note = log["tlogProof"].partition("\n\n")
 version, index, *path = head.split("\n")
 check(version == "c2sp.org/tlog-proof@v1" and index == f"index {log['index']}", "the proof is about that line")
