@@ -44,6 +44,13 @@ base::Result<void> serve(const appliance::Layout& layout, const Users& users) {
                           (inspector_user ? "; the inspector runs as " + users.inspector : "; the inspector has no user of its own"));
   appliance::Configuration configuration = TRY(appliance::Configuration::load(layout));
   const appliance::TpmLock lock = TRY(appliance::TpmLock::take(layout));
+  // Before the log says `started`: an order to stop that comes while coldseald starts is then an orderly stop as well, and
+  // the next start does not take it for a power cut.
+  boost::asio::io_context io;
+  boost::asio::signal_set signals(io, SIGINT, SIGTERM);
+  signals.async_wait([&](auto error, int) {
+    if (!error) io.stop();
+  });
   const appliance::SystemClock clock;
   const std::unique_ptr<appliance::Workflow> workflow =
       TRY(appliance::Workflow::start({.layout = layout,
@@ -52,14 +59,9 @@ base::Result<void> serve(const appliance::Layout& layout, const Users& users) {
                                       .inspector_user = inspector_user,
                                       .clock = &clock,
                                       .journal = appliance::journal_line}));
-  boost::asio::io_context io;
   const std::unique_ptr<appliance::ConsoleServer> console =
       TRY(appliance::ConsoleServer::listen(io, layout, *workflow, console_user));
   const std::unique_ptr<appliance::StatusServer> status = TRY(appliance::StatusServer::listen(io, layout, *workflow));
-  boost::asio::signal_set signals(io, SIGINT, SIGTERM);
-  signals.async_wait([&](auto error, int) {
-    if (!error) io.stop();
-  });
   boost::asio::steady_timer timer(io);
   std::function<void()> look_around = [&] {
     workflow->expire_sitting();

@@ -15,6 +15,7 @@
 #include "crypto/digest.hpp"
 #include "crypto/transparency/audit_log_line.hpp"
 #include "tests/support/appliance_rig.hpp"
+#include "tests/support/faults.hpp"
 #include "tests/support/forged_request.hpp"
 #include "tests/support/temp_dir.hpp"
 #include "usb/wire/request.hpp"
@@ -33,6 +34,14 @@ class PowerCuts : public testing::Test {
   }
 
   std::string log_text() const { return read_text(rig_.state() / "log/audit.jsonl"); }
+
+  std::string last_line_of(const std::string& event) const {
+    std::string found;
+    std::istringstream lines(log_text());
+    for (std::string line; std::getline(lines, line);)
+      if (line.find("\"event\":\"" + event + "\"") != std::string::npos) found = line;
+    return found;
+  }
 
   bool log_has(const std::string& id, const std::string& event) const {
     std::istringstream lines(log_text());
@@ -159,13 +168,6 @@ TEST_F(PowerCuts, WhileOfficersApproveAndTheTpmSignsReleaseNothingHalfMade) {
 }
 
 TEST_F(PowerCuts, AreToldFromOrderlyStopsInTheLog) {
-  const auto last_line_of = [&](const std::string& event) {
-    std::string found;
-    std::istringstream lines(log_text());
-    for (std::string line; std::getline(lines, line);)
-      if (line.find("\"event\":\"" + event + "\"") != std::string::npos) found = line;
-    return found;
-  };
   EXPECT_EQ(last_line_of("started").find("not-stopped"), std::string::npos);   // the first start ever
   rig_.stop_daemon();
   EXPECT_EQ(rig_.audit_events().back(), "stopped");
@@ -178,6 +180,26 @@ TEST_F(PowerCuts, AreToldFromOrderlyStopsInTheLog) {
   rig_.start_daemon();
   const std::string words = "\"not-stopped\":\"the power went, or it was killed: nothing anchored the lines from " + std::to_string(anchored + 1) + " on\"";
   EXPECT_NE(last_line_of("started").find(words), std::string::npos) << last_line_of("started");
+}
+
+TEST_F(PowerCuts, ItIsAnOrderlyStopEvenWhileColdsealdStarts) {
+  rig_.stop_daemon();
+  Faults faults;
+  rig_.run_daemon_under(faults);
+  faults.arm(1, FaultDeed::stop, mask_of(FaultKind::sync));   // of its `started` line
+  try {
+    rig_.start_daemon();   // and is told to stop before it is ready
+  } catch (const std::runtime_error&) {
+    // It went before anybody saw it listen.
+  }
+  wait_until("coldseald has stopped", [&] { return !rig_.daemon().is_running(); });
+  EXPECT_EQ(faults.struck(), 1U);
+  EXPECT_EQ(rig_.audit_events().back(), "stopped") << faults.what() << "\n" << rig_.daemon().log();
+  faults.disarm();
+  rig_.stop_daemon();
+  rig_.start_daemon();
+  EXPECT_EQ(last_line_of("started").find("not-stopped"), std::string::npos);
+  rig_.stop_daemon();   // before the faults go
 }
 
 }  // namespace

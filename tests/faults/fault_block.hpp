@@ -37,6 +37,7 @@ enum class FaultDeed : std::uint32_t {
   kill_half,   // the same, but half of what was to be written is
   fail_once,   // the call fails with `error`
   fail_on,     // this call and every later one of these kinds
+  stop,        // SIGTERM before the call, which is then made
 };
 
 struct FaultBlock {

@@ -85,6 +85,10 @@ Verdict pass(FaultKind kind, const char* call, int descriptor, const char* path)
       for (;;) pause();
     case FaultDeed::kill_half:
       return Verdict::half;
+    case FaultDeed::stop:
+      (void)kill(owner, SIGTERM);
+      errno = before;
+      return Verdict::go_on;
     default:
       errno = block->error.load();
       return Verdict::fail;
