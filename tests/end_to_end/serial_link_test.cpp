@@ -166,16 +166,15 @@ TEST_F(SerialLink, IsNotDisturbedByGarbageBeforeDuringAndAfter) {
 }
 
 TEST_F(SerialLink, GoesOnAfterTwentyCutsUnderOtherNames) {
-  tests::SerialCable cable;
+  constexpr std::uint64_t kUntilNextCut = 400'000;
+  tests::SerialCable cable({.cut_after = kUntilNextCut});
   tests::make_request(dir_ / "out", kId, {{"a.sys", noise(12'000'000, 1)}});
   const Background appliance = courier(cable.appliance_pattern());
   Background sending(send(cable.host_pattern()), dir_ / "send.log");
-  for (unsigned cut = 0; cut < 20; ++cut) {
-    const std::uint64_t before = cable.carried();
-    tests::wait_until("half a megabyte more has passed", [&] { return cable.carried() >= before + 400'000 || has_arrived(); }, 60s);
+  for (unsigned cut = 1; cut <= 20; ++cut) {
+    tests::wait_until("the cable is cut", [&] { return cable.is_cut(); }, 60s);
     ASSERT_FALSE(has_arrived()) << "cut " << cut;
-    cable.cut();
-    cable.mend();
+    cable.mend(cut < 20 ? kUntilNextCut : UINT64_MAX);
   }
   tests::wait_until("the request is there", [&] { return has_arrived(); }, 120s);
   tests::wait_until("coldseal has ended", [&] { return !sending.is_running(); });

@@ -149,11 +149,14 @@ void SerialCable::stop() {
 void SerialCable::cut() {
   stop();
   close_ends();
+  is_cut_ = true;
 }
 
-void SerialCable::mend() {
+void SerialCable::mend(std::uint64_t cut_after_more) {
+  cut();   // when the cable cut itself, its names are still there
   ++mended_;
-  faults_.cut_after = UINT64_MAX;
+  faults_.cut_after = cut_after_more == UINT64_MAX ? UINT64_MAX : carried_ + cut_after_more;
+  is_cut_ = false;
   open_ends();
   start();
 }
@@ -199,6 +202,7 @@ void SerialCable::carry() {
     if (carried_ < faults_.cut_after) continue;
     // The masters go: reading and writing the devices fails from now on, as with an adapter that was pulled.
     for (int& master : masters_) ::close(std::exchange(master, -1));
+    is_cut_ = true;
     return;
   }
 }
