@@ -31,7 +31,8 @@ Result<void> set_speed(int descriptor, std::uint32_t baud) {
   line.c_ispeed = baud;
   line.c_ospeed = baud;
   if (::ioctl(descriptor, TCSETS2, &line) != 0)
-    return fail(Errc::unsupported, fmt::format("{} baud: {}", baud, std::strerror(errno)));
+    // EIO and ENODEV are a device that was pulled just now, and comes back; only EINVAL is about the speed.
+    return fail(errno == EINVAL ? Errc::unsupported : Errc::io, fmt::format("{} baud: {}", baud, std::strerror(errno)));
   // A driver takes any number and says here what it made of it.
   if (::ioctl(descriptor, TCGETS2, &line) != 0) return fail(Errc::io, fmt::format("no serial line: {}", std::strerror(errno)));
   const std::uint64_t got = line.c_ospeed;
