@@ -29,7 +29,7 @@ Result<Bytes> read_all(const ByteSource& source, std::uint64_t limit) {
 
 Result<void> for_each_piece(const ByteSource& source, std::uint64_t offset, std::uint64_t length,
                             const std::function<Result<void>(ByteView piece)>& use) {
-  constexpr std::uint64_t kPiece = 1U << 20;
+  constexpr std::uint64_t kPiece = 128U << 10;
   TRY(expect_region(source.size(), offset, length));
   Bytes buffer(static_cast<std::size_t>(std::min(length, kPiece)));
   while (length > 0) {

@@ -57,7 +57,7 @@ Result<crypto::Digest> digest_on_medium(int descriptor, std::uint64_t size, cons
   if (const int error = posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED); error != 0)
     return fail_errno(error, file, "dropping the cached pages");
   crypto::Hasher hasher(crypto::DigestAlgorithm::sha256);
-  Bytes piece(1U << 20);
+  Bytes piece(64U << 10);   // the courier does this too, within what one serial link may take
   std::uint64_t offset = 0;
   while (true) {
     const ssize_t count = pread(descriptor, piece.data(), piece.size(), static_cast<off_t>(offset));

@@ -42,8 +42,9 @@ Result<std::unique_ptr<Link>> connected_link(const HostLink& to) {
     return link;
   }
   if (const std::string noise = link->unreadable(); !noise.empty()) return fail(Errc::unavailable, link->name() + ": " + noise);
-  return fail(Errc::unavailable, fmt::format("{}: no answer within {} s; is the appliance on, and the cable in its courier's port?",
-                                             link->name(), std::chrono::duration_cast<std::chrono::seconds>(kConnect).count()));
+  return fail(Errc::unavailable,
+              fmt::format("{}: no answer within {} s; is the appliance on, the cable in its courier's port, and is its courier set to {} baud?",
+                          link->name(), std::chrono::duration_cast<std::chrono::seconds>(kConnect).count(), to.line.baud));
 }
 
 bool may_pass(Errc code) { return code == Errc::unavailable || code == Errc::io || code == Errc::not_found; }
