@@ -113,6 +113,20 @@ SerialCable::~SerialCable() {
 
 std::filesystem::path SerialCable::end_name(std::size_t end) const { return dir_ / kEnds[end] / fmt::format("ttyUSB{}", mended_); }
 
+SerialCable::Settings SerialCable::settings(std::size_t end) const {
+  // struct termios2: two definitions of <termios.h> stand in the way of the kernel's header, so speeds are read by number.
+  struct KernelTermios2 {
+    tcflag_t iflag, oflag, cflag, lflag;
+    cc_t line;
+    cc_t cc[19];
+    speed_t ispeed, ospeed;
+  } now{};
+  base::require(::ioctl(slaves_[end], _IOR('T', 0x2A, KernelTermios2), &now) == 0, "a pseudo terminal has settings");
+  return {now.ospeed, (now.cflag & (CSIZE | PARENB | CSTOPB)) == CS8,
+          (now.lflag & (ICANON | ECHO | ISIG)) == 0 && (now.iflag & (IXON | IXOFF | ICRNL | INLCR | ISTRIP)) == 0 && (now.oflag & OPOST) == 0,
+          (now.cflag & CRTSCTS) != 0};
+}
+
 void SerialCable::open_ends() {
   for (std::size_t end = 0; end < 2; ++end) {
     std::array<char, 128> name{};

@@ -32,6 +32,14 @@ class SerialCable {
   // The devices there are now, and patterns that stand for them after mend(), too.
   std::filesystem::path host_end() const { return end_name(0); }
   std::filesystem::path appliance_end() const { return end_name(1); }
+  // What the program at an end (0: host, 1: appliance) has set its device to; a pseudo terminal carries bytes whatever it is.
+  struct Settings {
+    unsigned baud;
+    bool is_8n1;
+    bool is_raw;
+    bool has_rts_cts;
+  };
+  Settings settings(std::size_t end) const;
   std::string host_pattern() const { return (dir_ / "host/ttyUSB*").string(); }
   std::string appliance_pattern() const { return (dir_ / "appliance/ttyUSB*").string(); }
   std::uint64_t carried() const { return carried_; }   // bytes from host to appliance, over all cables

@@ -377,11 +377,15 @@ TEST(SerialTransfer, GoesAtAnySpeedAndWithHardwareFlowControl) {
   const Appliance appliance(cable.appliance_end(), dir.path());
   tests::make_request(dir / "out", kId, {{"a.sys", noise(1000, 1)}});
   HostLink host = to(cable.host_end());
-  host.line.rts_cts = true;
   for (const unsigned baud : {9600U, 12'345U, 250'000U, 921'600U, 3'000'000U, 4'000'000U}) {
     host.line.baud = baud;
+    host.line.rts_cts = baud > 921'600;
     const auto sent = send_requests(host, {dir / "out" / kId});
-    EXPECT_TRUE(sent) << baud << ": " << sent.error().text();
+    ASSERT_TRUE(sent) << baud << ": " << sent.error().text();
+    const tests::SerialCable::Settings settings = cable.settings(0);   // they stay when the device is closed
+    EXPECT_EQ(settings.baud, baud);
+    EXPECT_EQ(settings.has_rts_cts, host.line.rts_cts) << baud;
+    EXPECT_TRUE(settings.is_8n1 && settings.is_raw) << baud;
   }
 }
 
