@@ -38,9 +38,9 @@ base::Result<Exit> send(const SendOptions& options) {
     return base::fail(base::Errc::usage, "--wait, --key and --output go together: to stay for the responses");
   if (waits) return send_and_wait(options, folders);
   SerialReport report(options.serial, "sending");
-  const base::Result<std::vector<serial::Sent>> sent = serial::send_requests(report.link(), folders, report.progress());
+  const base::Result<std::vector<serial::Sent>> sent =
+      serial::send_requests(report.link(), folders, report.progress(), [&report](const serial::Sent& one) { report.sent(one); });
   if (!sent) return tl::unexpected<base::Error>(report.failed(sent.error()));
-  for (const serial::Sent& one : *sent) report.sent(one);
   return Exit::done;
 }
 

@@ -210,7 +210,7 @@ void SerialCable::carry() {
     }
     const auto now = Clock::now();
     if (there.wants_to_read()) carried_ += there.read(now);
-    if (back.wants_to_read()) (void)back.read(now);
+    if (back.wants_to_read()) carried_back_ += back.read(now);
     there.write(now);
     back.write(now);
     if (carried_ < faults_.cut_after) continue;

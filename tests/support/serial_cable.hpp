@@ -43,6 +43,7 @@ class SerialCable {
   std::string host_pattern() const { return (dir_ / "host/ttyUSB*").string(); }
   std::string appliance_pattern() const { return (dir_ / "appliance/ttyUSB*").string(); }
   std::uint64_t carried() const { return carried_; }   // bytes from host to appliance, over all cables
+  std::uint64_t carried_back() const { return carried_back_; }   // from appliance to host
 
   void cut();                                // both devices vanish: whoever has them open gets EIO
   // After a cut: new devices, with other names, until so many bytes more have passed. However busy the machine is, the next
@@ -69,6 +70,7 @@ class SerialCable {
   std::atomic<bool> stop_{false};
   std::atomic<bool> is_cut_{false};
   std::atomic<std::uint64_t> carried_{0};
+  std::atomic<std::uint64_t> carried_back_{0};
   std::thread thread_;
 };
 

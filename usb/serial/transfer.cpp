@@ -178,7 +178,7 @@ class Sending {
   }
 
   Result<void> go_on(Link& link, const std::function<void()>& moved, const usb::OnProgress& progress,
-                     const std::function<void(const Sent&)>& on_sent = {}) {
+                     const std::function<void(const Sent&)>& on_sent) {
     while (sent_.size() < parcels_.size()) {
       const usb::ParcelReader& parcel = parcels_[sent_.size()];
       Sent one = TRY(base::within(parcel.id().substr(0, 8), send_parcel(link, parcel, noticing(progress, moved, done_))));
@@ -289,9 +289,10 @@ Result<void> expect_ids(const std::vector<std::string>& ids) {
 
 }  // namespace
 
-Result<std::vector<Sent>> send_requests(const HostLink& to, const std::vector<fs::path>& folders, const usb::OnProgress& progress) {
+Result<std::vector<Sent>> send_requests(const HostLink& to, const std::vector<fs::path>& folders, const usb::OnProgress& progress,
+                                        const std::function<void(const Sent&)>& on_sent) {
   Sending sending = TRY(Sending::open(folders));
-  TRY(persistently(to, [&](Link& link, const std::function<void()>& moved) { return sending.go_on(link, moved, progress); }));
+  TRY(persistently(to, [&](Link& link, const std::function<void()>& moved) { return sending.go_on(link, moved, progress, on_sent); }));
   return std::move(sending).sent();
 }
 

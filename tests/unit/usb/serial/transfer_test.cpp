@@ -389,6 +389,49 @@ TEST(SerialTransfer, GoesAtAnySpeedAndWithHardwareFlowControl) {
   }
 }
 
+TEST(SerialTransfer, ResponsesGoOnAfterTwentyCutsWithoutSendingMoreThanAWindowAgainEachTime) {
+  const tests::TempDir dir;
+  tests::SerialCable cable;
+  const Appliance appliance(cable.appliance_pattern(), dir.path());
+  tests::SoftwareKey key = tests::SoftwareKey::generate_p256();
+  make_owned_response(appliance.boxes().outbox, kId, five_megabytes(), key);
+  constexpr unsigned kCuts = 20;
+  unsigned cuts = 0;
+  const auto collected = collect_responses(to(cable.host_pattern()), {.submitter = key, .out = dir / "in", .ids = {kId}},
+                                           [&](const usb::Progress& progress) {
+                                             if (cuts < kCuts && progress.done > (cuts + 1) * 230'000) {
+                                               ++cuts;
+                                               cable.cut();
+                                               cable.mend();
+                                             }
+                                             return base::Result<void>();
+                                           });
+  ASSERT_TRUE(collected) << collected.error().text();
+  EXPECT_EQ(cuts, kCuts);
+  EXPECT_EQ(tests::all_files(dir / "in" / kId / "files"), tests::all_files(appliance.boxes().outbox / kId / "files"));
+  EXPECT_LE(cable.carried_back(), 5'073'000 * 102 / 100 + kCuts * (kStreamBytes + 10'000)) << "what was carried before stays";
+}
+
+TEST(SerialTransfer, TellsOfEachRequestThatArrivedAlsoWhenALaterOneIsRefused) {
+  const tests::TempDir dir;
+  tests::SerialCable cable;
+  const Appliance appliance(cable.appliance_end(), dir.path());
+  tests::make_request(dir / "out", kId, {{"a.sys", noise(1000, 1)}});
+  const std::string bad = tests::some_id('c');
+  tests::make_request(dir / "out", bad, {{"b.sys", noise(1000, 2)}});
+  std::vector<std::string> told;
+  bool gone = false;
+  const auto sent = send_requests(
+      to(cable.host_end(), 0s), {dir / "out" / kId, dir / "out" / bad}, {}, [&](const Sent& one) {
+        told.push_back(one.id);
+        gone = fs::remove(dir / "out" / bad / "files/b.sys");   // the second cannot be sent any more
+      });
+  EXPECT_FALSE(sent);
+  EXPECT_TRUE(gone);
+  EXPECT_EQ(told, std::vector<std::string>{kId});
+  EXPECT_TRUE(fs::exists(appliance.boxes().inbox / kId));
+}
+
 TEST(SerialTransfer, StopsWhenTheProgressSaysSoAndLeavesNothingToSee) {
   const tests::TempDir dir;
   tests::SerialCable cable;
