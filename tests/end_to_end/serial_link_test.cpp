@@ -314,7 +314,7 @@ std::size_t anonymous_kib(pid_t process) {
   std::ifstream status("/proc/" + std::to_string(process) + "/status");
   for (std::string line; std::getline(status, line);)
     if (line.starts_with("RssAnon:")) return std::stoul(line.substr(8));
-  return 0;
+  throw std::runtime_error("nothing is known of the memory of process " + std::to_string(process));   // 0 would pass
 }
 
 TEST_F(SerialLink, AHostilePeerGetsNothingAndLeavesTheCourierAsItWas) {

@@ -114,7 +114,7 @@ SerialCable::~SerialCable() {
 std::filesystem::path SerialCable::end_name(std::size_t end) const { return dir_ / kEnds[end] / fmt::format("ttyUSB{}", mended_); }
 
 SerialCable::Settings SerialCable::settings(std::size_t end) const {
-  // struct termios2: two definitions of <termios.h> stand in the way of the kernel's header, so speeds are read by number.
+  // The kernel's struct termios2, which has speeds as numbers: its header and <termios.h>, needed here, exclude each other.
   struct KernelTermios2 {
     tcflag_t iflag, oflag, cflag, lflag;
     cc_t line;

@@ -35,8 +35,8 @@ struct Sent {
 };
 
 // Sends request folders (each named by its id and holding request.dsse.json and files/) and returns once the appliance
-// has all of them on its disk; tells on_sent of each. Stops at the first that is refused. A link that is lost is taken up again until nothing
-// has moved for link.patience. Errc::unavailable when nobody answers.
+// has all of them on its disk; tells on_sent of each. Stops at the first that is refused. A link that is lost is taken up
+// again until nothing has moved for link.patience. Errc::unavailable when nobody answers.
 base::Result<std::vector<Sent>> send_requests(const HostLink& link, const std::vector<std::filesystem::path>& folders,
                                               const usb::OnProgress& progress = {}, const std::function<void(const Sent&)>& on_sent = {});
 

@@ -412,7 +412,7 @@ TEST(SerialTransfer, ResponsesGoOnAfterTwentyCutsWithoutSendingMoreThanAWindowAg
   EXPECT_LE(cable.carried_back(), 5'073'000 * 102 / 100 + kCuts * (kStreamBytes + 10'000)) << "what was carried before stays";
 }
 
-TEST(SerialTransfer, TellsOfEachRequestThatArrivedAlsoWhenALaterOneIsRefused) {
+TEST(SerialTransfer, TellsOfEachRequestThatArrivedAlsoWhenALaterOneCannotBeSent) {
   const tests::TempDir dir;
   tests::SerialCable cable;
   const Appliance appliance(cable.appliance_end(), dir.path());
