@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/results.hpp"
 #include "tests/support/swtpm.hpp"
 #include "tests/support/tpm_world.hpp"
 #include "tests/unit/tpm/tampering_transport.hpp"
@@ -19,13 +20,7 @@ namespace {
 
 using Seconds = std::chrono::duration<double>;
 using Clock = std::chrono::steady_clock;
-
-template <class T>
-T must(base::Result<T> result) {
-  base::require(result.has_value(), result ? "" : result.error().text());
-  return std::move(*result);
-}
-void must(const base::Result<void>& result) { base::require(result.has_value(), result ? "" : result.error().text()); }
+using tests::must;
 
 base::SecretBytes pin() { return base::SecretBytes::copy_of(base::as_bytes("123456")); }
 

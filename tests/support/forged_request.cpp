@@ -5,20 +5,11 @@
 #include "crypto/base/limits.hpp"
 #include "crypto/keys/submitter_key.hpp"
 #include "crypto/transparency/dsse.hpp"
+#include "tests/support/results.hpp"
 #include "tests/support/temp_dir.hpp"
 
 namespace tests {
 namespace fs = std::filesystem;
-
-namespace {
-
-template <class T>
-T must(base::Result<T> result) {
-  if (!result) throw std::runtime_error(result.error().text());
-  return std::move(*result);
-}
-
-}  // namespace
 
 ForgedRequest::ForgedRequest(const ApplianceRig& rig, const fs::path& package, const fs::path& folder)
     : rig_(&rig), folder_(folder), id_(rig.make_request(package, "10_X64", folder, {"--force"})) {

@@ -9,6 +9,7 @@
 #include "crypto/der/writer.hpp"
 #include "crypto/formats/authenticode.hpp"
 #include "crypto/formats/pe_image.hpp"
+#include "tests/support/results.hpp"
 #include "tests/support/temp_dir.hpp"
 
 namespace tests {
@@ -52,12 +53,6 @@ SoftwareKey parsed_key(std::string_view pem) {
   auto key = SoftwareKey::from_pem(pem);
   base::require(key.has_value(), "test key does not parse");
   return std::move(*key);
-}
-
-template <class T>
-T must(base::Result<T> result) {
-  base::require(result.has_value(), result ? "" : result.error().text());
-  return std::move(*result);
 }
 
 CertificateWish root_wish() {

@@ -2,16 +2,10 @@
 
 #include "crypto/base/byte_writer.hpp"
 #include "crypto/keys/random.hpp"
+#include "tests/support/results.hpp"
 
 namespace tests {
 namespace {
-
-template <class T>
-T must(base::Result<T> result) {
-  base::require(result.has_value(), result ? "" : result.error().text());
-  return std::move(*result);
-}
-void must(const base::Result<void>& result) { base::require(result.has_value(), result ? "" : result.error().text()); }
 
 attest::QuorumTree tree_of(const tpm::Quorum& quorum) {
   std::vector<attest::Name> names;

@@ -12,25 +12,14 @@
 #include "appliance/configuration.hpp"
 #include "appliance/layout.hpp"
 #include "crypto/keys/submitter_key.hpp"
+#include "tests/support/results.hpp"
 #include "tests/support/temp_dir.hpp"
 #include "usb/wire/request.hpp"
 
 namespace appliance {
 
-// Expects a failure with that code whose text contains those words.
-template <class T>
-void expect_error(const base::Result<T>& result, base::Errc code, const std::string& words) {
-  ASSERT_FALSE(result.has_value()) << "succeeded, but should say: " << words;
-  EXPECT_EQ(static_cast<int>(result.error().code()), static_cast<int>(code)) << result.error().text();
-  EXPECT_NE(result.error().text().find(words), std::string::npos) << result.error().text();
-}
-
-template <class T>
-T must(base::Result<T> result) {
-  base::require(result.has_value(), result ? "" : result.error().text());
-  return std::move(*result);
-}
-inline void must(const base::Result<void>& result) { base::require(result.has_value(), result ? "" : result.error().text()); }
+using tests::expect_error;
+using tests::must;
 
 class StillClock final : public Clock {
  public:

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "crypto/digest.hpp"
+#include "tests/support/results.hpp"
 #include "tests/support/swtpm.hpp"
 #include "tests/support/tpm_world.hpp"
 #include "tpm/device.hpp"
@@ -19,26 +20,14 @@
 
 namespace tpm {
 
+using tests::expect_error;
+using tests::must;
+
 #define ASSERT_OK(expression)                                                                   \
   do {                                                                                          \
     const auto& assert_ok_result = (expression);                                                \
     ASSERT_TRUE(assert_ok_result.has_value()) << #expression << ": " << assert_ok_result.error().text(); \
   } while (false)
-
-// Expects a failure with that code whose text contains those words.
-template <class T>
-void expect_error(const Result<T>& result, base::Errc code, const std::string& words) {
-  ASSERT_FALSE(result.has_value()) << "succeeded, but should say: " << words;
-  EXPECT_EQ(static_cast<int>(result.error().code()), static_cast<int>(code)) << result.error().text();
-  EXPECT_NE(result.error().text().find(words), std::string::npos) << result.error().text();
-}
-
-template <class T>
-T must(Result<T> result) {
-  base::require(result.has_value(), result ? "" : result.error().text());
-  return std::move(*result);
-}
-inline void must(const Result<void>& result) { base::require(result.has_value(), result ? "" : result.error().text()); }
 
 inline base::SecretBytes secret(const std::string& text) { return base::SecretBytes::copy_of(base::as_bytes(text)); }
 inline crypto::Digest digest(const std::string& text) { return crypto::sha256(base::as_bytes(text)); }

@@ -9,6 +9,7 @@
 #include "crypto/der/writer.hpp"
 #include "crypto/formats/catalog.hpp"
 #include "crypto/package/verification.hpp"
+#include "tests/support/results.hpp"
 #include "tests/support/signing_fixture.hpp"
 
 namespace formats {
@@ -16,13 +17,8 @@ namespace {
 
 using base::Errc;
 using crypto::DigestAlgorithm;
+using tests::must;
 namespace oids = der::oids;
-
-template <class T>
-T must(Result<T> result) {
-  base::require(result.has_value(), result ? "" : result.error().text());
-  return std::move(*result);
-}
 
 // The element at that place (numbers of children from the outside in) replaced; lengths around it are written anew.
 Bytes edited(ByteView whole, std::span<const std::size_t> path, const std::function<Bytes(ByteView)>& edit) {
