@@ -12,6 +12,18 @@
 #include "crypto/base/limits.hpp"
 #include "usb/files/safe_write.hpp"
 
+// The way of a request; what is named on the right is a line of the audit log, on the disk before the arrow takes effect.
+// State is what those lines say and nothing else (request_book.hpp).
+//
+//   inbox ► spool             take_in_one                      received             or intake-refused (refuse_at_the_door)
+//   spool ► waiting           inspect_one                      inspected            or refused (refuse)
+//   waiting ► in approval     begin_approval                   approval-started
+//   an officer's PIN          enter_pin                        approved-by          or approval-failed
+//   in approval ► signed      sign                             signing, signed
+//   in approval ► waiting     end_sitting, expire_sitting      returned-to-waiting, expired
+//   waiting ► rejected        reject, answer_rejected          rejected
+//   waiting ► answered        answer_unasked                   withdrawn, or request-expired when nobody decided in time
+//   any answer ► outbox       publish                          delivered-to-outbox; then, in workflow_upkeep.cpp: delivered, removed
 namespace appliance {
 
 using base::Errc;

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/support/appliance_rig.hpp"
+#include "tests/support/der_skeleton.hpp"
 #include "tests/support/process.hpp"
 #include "tests/support/serial_cable.hpp"
 #include "tests/support/temp_dir.hpp"
@@ -20,9 +21,21 @@ void expect_osslsigncode_accepts(const fs::path& file, const fs::path& root) {
   EXPECT_EQ(verdict.status, 0) << file << "\n" << verdict.output;
 }
 
+// The sample's driver, as others' readers of PE files see it, unsigned and signed.
+void expect_others_read(const fs::path& driver) {
+  const std::string headers = run_well({"objdump", "-p", driver});
+  EXPECT_NE(headers.find("(NT native)"), std::string::npos) << headers;
+  EXPECT_NE(headers.find("(PE32+)"), std::string::npos) << headers;
+}
+
 void expect_signed(const ApplianceRig& rig, const fs::path& response, const fs::path& package) {
   for (const char* const name : {"coldsample.sys", "coldsample.exe", "coldsample.cat"})
     expect_osslsigncode_accepts(response / "files" / name, rig.ca_root());
+  expect_others_read(package / "coldsample.sys");
+  expect_others_read(response / "files/coldsample.sys");
+  const std::string listed = run_well({"sbverify", "--list", response / "files/coldsample.sys"});
+  EXPECT_NE(listed.find("CN=Coldseal Example Drivers"), std::string::npos) << listed;
+  EXPECT_EQ(pe_signature_skeleton(response / "files/coldsample.sys"), kSignToolSkeleton);
   for (const char* const name : {"coldsample.sys", "coldsample.exe"}) {
     const Finished covered = run({"osslsigncode", "verify", "-catalog", response / "files/coldsample.cat", "-in", response / "files" / name, "-CAfile", rig.ca_root()});
     EXPECT_EQ(covered.status, 0) << name << "\n" << covered.output;

@@ -50,6 +50,7 @@ struct FaultBlock {
   std::array<std::atomic<std::uint64_t>, kFaultKinds> of_kind;
   std::atomic<std::uint32_t> clock_speed;   // the steady clock goes so many times as fast; 0 and 1: as it is
   std::atomic<std::int64_t> clock_ahead;    // the machine's clock, in seconds
+  std::atomic<std::uint32_t> is_traced;     // each point becomes a line of the file beside this one, ".trace"
   std::array<char, 256> what;          // the call that was struck first, and on what
 };
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free);

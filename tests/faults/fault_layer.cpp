@@ -31,6 +31,7 @@ using tests::FaultKind;
 
 FaultBlock* block = nullptr;
 pid_t owner = 0;
+int trace = -1;
 
 template <class Function>
 Function* real(const char* name) {
@@ -49,9 +50,13 @@ __attribute__((constructor)) void open_block() {
   if (mapped == MAP_FAILED) return;
   owner = getpid();
   block = static_cast<FaultBlock*>(mapped);
+  char beside[200];
+  std::snprintf(beside, sizeof beside, "%s.trace", file);
+  if (block->is_traced != 0) trace = REAL(open)(beside, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
 }
 
-void describe(const char* call, int descriptor, const char* path) {
+// "fdatasync /.../audit.jsonl"
+void describe(char* text, std::size_t room, const char* call, int descriptor, const char* path) {
   char target[200] = "";
   if (path != nullptr) {
     std::snprintf(target, sizeof target, "%s", path);
@@ -61,7 +66,15 @@ void describe(const char* call, int descriptor, const char* path) {
     const ssize_t size = readlink(link, target, sizeof target - 1);
     target[std::max<ssize_t>(size, 0)] = '\0';
   }
-  std::snprintf(block->what.data(), block->what.size(), "%s %s", call, target);
+  std::snprintf(text, room, "%s %s", call, target);
+}
+
+void note(const char* call, int descriptor, const char* path) {
+  char line[300];
+  describe(line, sizeof line - 1, call, descriptor, path);
+  const std::size_t size = std::strlen(line);
+  line[size] = '\n';
+  (void)REAL(write)(trace, line, size + 1);
 }
 
 enum class Verdict { go_on, half, fail };
@@ -70,14 +83,16 @@ enum class Verdict { go_on, half, fail };
 Verdict pass(FaultKind kind, const char* call, int descriptor, const char* path) {
   if (block == nullptr || getpid() != owner) return Verdict::go_on;
   if ((block->kinds.load() & tests::mask_of(kind)) == 0) return Verdict::go_on;
+  const int before = errno;
+  if (trace >= 0) note(call, descriptor, path);
+  errno = before;
   block->of_kind[static_cast<std::uint32_t>(kind)].fetch_add(1);
   const std::uint64_t number = block->points.fetch_add(1) + 1;
   const std::uint64_t at = block->at.load();
   const auto deed = static_cast<FaultDeed>(block->deed.load());
   const bool is_struck = at != 0 && (deed == FaultDeed::fail_on ? number >= at : number == at);
   if (!is_struck || deed == FaultDeed::none) return Verdict::go_on;
-  const int before = errno;
-  if (block->struck.fetch_add(1) == 0) describe(call, descriptor, path);
+  if (block->struck.fetch_add(1) == 0) describe(block->what.data(), block->what.size(), call, descriptor, path);
   errno = before;
   switch (deed) {
     case FaultDeed::kill:

@@ -137,24 +137,33 @@ fs::path over_the_cable(ApplianceRig& rig, const Wishes& wishes, Storyteller& st
   return wishes.output / "signed-over-cable" / id;
 }
 
-// Our verdict on each file, from coldseal verify; throws when the whole is not valid.
-std::map<std::string, nlohmann::json> our_verdicts(const ApplianceRig& rig, const fs::path& response) {
+// coldseal verify's report on the response: whether it accepts the whole, and on each file. Throws when the receipt is not valid.
+struct OurReport {
+  bool accepts_all = false;
+  std::map<std::string, nlohmann::json> files;
+};
+OurReport our_report(const ApplianceRig& rig, const fs::path& response) {
   const tests::Finished verified = tests::run({tests::program("coldseal"), "verify", response / "files", "--receipt",
                                                response / "receipt.dsse.json", "--trust", rig.trust(), "--json"});
-  const auto report = nlohmann::json::parse(verified.output, nullptr, false);
-  if (report.is_discarded()) throw std::runtime_error("coldseal verify:\n" + verified.output);
-  std::map<std::string, nlohmann::json> verdicts;
-  for (const auto& file : report.at("paths").at(0).at("files")) verdicts[file.at("path")] = file;
-  if (!report.at("receipt").at("valid").get<bool>()) throw std::runtime_error("the receipt is not valid:\n" + verified.output);
-  return verdicts;
+  const auto json = nlohmann::json::parse(verified.output, nullptr, false);
+  if (json.is_discarded()) throw std::runtime_error("coldseal verify:\n" + verified.output);
+  if (!json.at("receipt").at("valid").get<bool>()) throw std::runtime_error("the receipt is not valid:\n" + verified.output);
+  OurReport report{verified.status == 0, {}};
+  for (const auto& file : json.at("paths").at(0).at("files")) report.files[file.at("path")] = file;
+  return report;
+}
+
+std::string our_verdict(const transparency::OutputFile& output, const nlohmann::json& ours) {
+  // What somebody else signed has another root than the one trusted here.
+  if (!ours.at("valid").get<bool>()) return output.operation == transparency::OutputOperation::already_signed ? "not trusted here" : "INVALID";
+  if (!ours.at("signer").get<std::string>().empty()) return "valid";
+  return ours.at("vouchedBy").empty() ? "in the receipt" : "valid by catalog";
 }
 
 std::string osslsigncode_verdict(const ApplianceRig& rig, const fs::path& response, const transparency::OutputFile& output,
                                  const nlohmann::json& ours) {
   Command command{"osslsigncode", "verify", "-in", response / "files" / output.path, "-CAfile", rig.ca_root()};
-  const bool by_itself = output.operation == transparency::OutputOperation::embedded ||
-                         output.operation == transparency::OutputOperation::catalog_signed ||
-                         output.operation == transparency::OutputOperation::delivered_catalog_signed;
+  const bool by_itself = transparency::is_signed_here(output.operation);
   if (!by_itself) {
     // It reads catalogs for PE files only.
     if (ours.at("kind") != "PE" || ours.at("vouchedBy").empty()) return "-";
@@ -174,30 +183,26 @@ bool show_table(const ApplianceRig& rig, const fs::path& response, const std::st
   if (!json) throw std::runtime_error("the receipt: " + json.error().text());
   const auto receipt = transparency::Receipt::from_json(*json);
   if (!receipt) throw std::runtime_error("the receipt: " + receipt.error().text());
-  const auto verdicts = our_verdicts(rig, response);
+  const OurReport report = our_report(rig, response);
 
   std::size_t widest = 4;
   for (const transparency::OutputFile& output : receipt->outputs) widest = std::max(widest, output.path.size());
   fmt::print("\n{}\n", title);
-  fmt::print("  {:<{}}  {:<26}  {:<16}  {:<18}  {}\n", "file", widest, "what was done", "sha256", "coldseal verify", "osslsigncode");
-  bool all_valid = true;
+  fmt::print("  {:<{}}  {:<26}  {:<64}  {:<16}  {}\n", "file", widest, "what was done", "sha256", "coldseal verify", "osslsigncode");
+  bool all_good = true;
+  bool some_foreign = false;   // then the whole cannot be accepted here
   for (const transparency::OutputFile& output : receipt->outputs) {
-    const auto& ours = verdicts.at(output.path);
-    const bool signed_here = output.operation == transparency::OutputOperation::embedded ||
-                             output.operation == transparency::OutputOperation::catalog_signed ||
-                             output.operation == transparency::OutputOperation::delivered_catalog_signed;
-    const bool covered = !ours.at("vouchedBy").empty();
-    const std::string our_verdict = signed_here ? (ours.at("valid").get<bool>() ? "valid" : "INVALID")
-                                    : covered   ? "valid by catalog"
-                                                : "in the receipt";
+    const auto& ours = report.files.at(output.path);
+    const std::string verdict = our_verdict(output, ours);
     const std::string theirs = osslsigncode_verdict(rig, response, output, ours);
-    all_valid = all_valid && our_verdict != "INVALID" && theirs != "REFUSED";
-    fmt::print("  {:<{}}  {:<26}  {:<16}  {:<18}  {}\n", base::printable(output.path), widest,
-               transparency::output_operation_name(output.operation), output.sha256.hex().substr(0, 16), our_verdict, theirs);
+    all_good = all_good && verdict != "INVALID" && theirs != "REFUSED";
+    some_foreign = some_foreign || !ours.at("valid").get<bool>();
+    fmt::print("  {:<{}}  {:<26}  {:<64}  {:<16}  {}\n", base::printable(output.path), widest,
+               transparency::output_operation_name(output.operation), output.sha256.hex(), verdict, theirs);
   }
   fmt::print("  receipt valid: {}, {} of {} officers; it lies with the files in\n  {}\n", receipt->signing_set->words(),
              receipt->approvals.size(), receipt->key->officers, response.string());
-  return all_valid;
+  return all_good && (report.accepts_all || some_foreign);
 }
 
 // The audit log as an auditor gets it, and the receipt as it goes into a folder of paper.
@@ -220,9 +225,9 @@ int demonstrate(const Wishes& wishes) {
   story.say("coldseald runs");
   const fs::path by_stick = over_the_stick(rig, wishes, story);
   const fs::path by_cable = over_the_cable(rig, wishes, story);
+  show_log(rig, wishes.output, by_stick);
   const bool stick_valid = show_table(rig, by_stick, "Over the stick");
   const bool cable_valid = show_table(rig, by_cable, "Over the serial cable");
-  show_log(rig, wishes.output, by_stick);
   fmt::print("\nTo verify again:\n  {} verify {} --receipt {} --trust {}\n", tests::program("coldseal"), (by_stick / "files").string(),
              (by_stick / "receipt.dsse.json").string(), rig.trust().string());
   story.say(stick_valid && cable_valid ? "done" : "something was not valid");

@@ -2,8 +2,12 @@
 
 #include <fmt/format.h>
 
+#include "crypto/base/byte_source.hpp"
 #include "crypto/base/text.hpp"
 #include "crypto/der/reader.hpp"
+#include "crypto/formats/pe_image.hpp"
+#include "tests/support/results.hpp"
+#include "tests/support/temp_dir.hpp"
 
 namespace tests {
 namespace {
@@ -48,5 +52,68 @@ std::string signature_skeleton(base::ByteView signed_data) {
   print_children(text, content_info->value, "", 0);
   return text;
 }
+
+std::string pe_signature_skeleton(const std::filesystem::path& file) {
+  const base::Bytes bytes = read_file(file);
+  const base::MemorySource source(bytes);
+  const formats::PeImage image = must(formats::PeImage::parse(source));
+  return signature_skeleton(must(image.certificates(source)).front().der);
+}
+
+const std::string_view kSignToolSkeleton = R"(06 1.2.840.113549.1.7.2
+a0
+  30
+    02 01
+    31
+      30
+        06 2.16.840.1.101.3.4.2.1
+        05
+    30
+      06 1.3.6.1.4.1.311.2.1.4
+      a0
+        30
+          30
+            06 1.3.6.1.4.1.311.2.1.15
+            30
+              03 00
+              a0
+                a2
+                  80
+          30
+            30
+              06 2.16.840.1.101.3.4.2.1
+              05
+            04 ...
+    a0 certificates
+    31
+      30
+        02 01
+        30 issuerAndSerialNumber
+        30
+          06 2.16.840.1.101.3.4.2.1
+          05
+        a0
+          30
+            06 1.3.6.1.4.1.311.2.1.12
+            31
+              30
+          30
+            06 1.2.840.113549.1.9.3
+            31
+              06 1.3.6.1.4.1.311.2.1.4
+          30
+            06 1.3.6.1.4.1.311.2.1.11
+            31
+              30
+                06 1.3.6.1.4.1.311.2.1.21
+          30
+            06 1.2.840.113549.1.9.4
+            31
+              04 ...
+        30
+          06 1.2.840.113549.1.1.1
+          05
+        04 ...
+)";
 
 }  // namespace tests

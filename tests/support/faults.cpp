@@ -4,6 +4,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <sstream>
+
 #include "crypto/base/result.hpp"
 
 namespace tests {
@@ -38,6 +40,13 @@ void Faults::arm(std::uint64_t at, FaultDeed deed, std::uint32_t kinds, int erro
   block_->what.fill('\0');
   block_->points = 0;
   block_->at = at;
+}
+
+std::vector<std::string> Faults::traced() const {
+  std::vector<std::string> points;
+  std::istringstream lines(read_text(folder_ / "block.trace"));
+  for (std::string line; std::getline(lines, line);) points.push_back(line);
+  return points;
 }
 
 std::string Faults::what() const { return block_->what.data(); }

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "tests/faults/fault_block.hpp"
 #include "tests/support/process.hpp"
@@ -30,6 +31,8 @@ class Faults {
   void disarm() { arm(0, FaultDeed::none); }
   void let_the_clock_run(std::uint32_t speed) { block_->clock_speed = speed; }   // the steady one; before the program starts
   void let_the_machines_clock_be_ahead(std::chrono::seconds by) { block_->clock_ahead = by.count(); }   // before the program starts
+  void trace() { block_->is_traced = 1; }   // before the program starts
+  std::vector<std::string> traced() const;  // every point since then, in order: "write /.../audit.jsonl", "rename to /..."
   std::uint64_t points() const { return block_->points; }
   std::uint64_t points_of(FaultKind kind) const { return block_->of_kind[static_cast<std::uint32_t>(kind)]; }
   std::uint32_t struck() const { return block_->struck; }

@@ -1,0 +1,99 @@
+// Killing a program does not show a missing fsync: what it wrote is in the machine's memory all the same. Here the order of the
+// calls is looked at instead, over a whole request of coldseald and the courier: a line of the log is on the disk before
+// anything else happens, and nothing gets its final name before it is on the disk.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <set>
+
+#include "tests/support/appliance_rig.hpp"
+#include "tests/support/faults.hpp"
+#include "tests/support/temp_dir.hpp"
+
+namespace tests {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Point {
+  std::string call;   // "fsync", "rename to"
+  fs::path path;
+};
+
+Point point_of(const std::string& line) {
+  const std::size_t space = line.rfind(" /");
+  return space == std::string::npos ? Point{line, {}} : Point{line.substr(0, space), line.substr(space + 1)};
+}
+bool is_sync(const Point& point) { return point.call == "fsync" || point.call == "fdatasync"; }
+
+// What must be synced at once, before any other call: a line of the log; the folder of a new or changed name.
+std::optional<fs::path> to_sync_next(const Point& point) {
+  const bool is_log = point.path.filename() == "audit.jsonl";
+  if (is_log && point.call == "write") return point.path;
+  if ((is_log && point.call == "open") || point.call == "mkdir" || point.call.starts_with("rename")) return point.path.parent_path();
+  return {};
+}
+
+// Where the calls break the order, in words; empty when they keep it.
+std::vector<std::string> disorders(const std::vector<std::string>& calls) {
+  std::vector<std::string> found;
+  std::set<fs::path> dirty;
+  for (std::size_t i = 0; i < calls.size(); ++i) {
+    const Point point = point_of(calls[i]);
+    if (point.call == "write" && !point.path.empty() && !point.path.string().starts_with("/memfd:")) dirty.insert(point.path);
+    if (is_sync(point)) dirty.erase(point.path);
+    if (point.call.starts_with("rename") && !dirty.empty()) found.push_back(calls[i] + " while unsynced: " + dirty.begin()->string());
+    if (const std::optional<fs::path> wanted = to_sync_next(point)) {
+      while (i + 1 < calls.size() && calls[i + 1] == calls[i]) ++i;   // the rest of what was written; a rename tried in another way
+      const Point next = i + 1 < calls.size() ? point_of(calls[i + 1]) : Point{"the end", {}};
+      if (!is_sync(next) || next.path != *wanted) found.push_back(calls[i] + ", then " + next.call + " " + next.path.string());
+    }
+  }
+  for (const fs::path& left : dirty) found.push_back("never synced: " + left.string());
+  return found;
+}
+
+void expect_order(const std::vector<std::string>& calls) {
+  for (const std::string& disorder : disorders(calls)) ADD_FAILURE() << disorder;
+  // Each sync that was made is needed: without it the order would be broken.
+  std::size_t syncs = 0;
+  for (std::size_t i = 0; i < calls.size(); ++i) {
+    if (!is_sync(point_of(calls[i]))) continue;
+    std::vector<std::string> without = calls;
+    without.erase(without.begin() + static_cast<std::ptrdiff_t>(i));
+    EXPECT_FALSE(disorders(without).empty()) << i << ": " << calls[i];
+    ++syncs;
+  }
+  EXPECT_GT(syncs, 20U);
+}
+
+TEST(WriteOrder, OfARequestLetsNothingTakeEffectBeforeItIsOnTheDisk) {
+  const TempDir folder;
+  Faults daemon_calls;
+  Faults courier_calls;
+  daemon_calls.let_the_clock_run(20);   // it looks for deliveries every few seconds
+  daemon_calls.trace();
+  courier_calls.trace();
+  ApplianceRig rig(folder.path());
+  rig.provision();
+  rig.run_daemon_under(daemon_calls);
+  rig.start_daemon();
+  {
+    const Background courier(courier_calls.before(rig.courier({"--stick", rig.stick()})), folder / "courier.log");
+    const std::string id = rig.make_request(COLDSEAL_SAMPLE_DIR, "10_X64", rig.stick());
+    rig.wait_for_journal(id, "waits for the officers");
+    rig.approve(id, {ApplianceRig::officers()[0], ApplianceRig::officers()[1]});
+    wait_until("the response is on the stick", [&] { return fs::exists(rig.stick() / "coldseal/responses" / id); });
+    wait_until("coldseald knows that it was delivered", [&] {
+      const std::vector<std::string> events = rig.audit_events(id);
+      return std::find(events.begin(), events.end(), "delivered") != events.end();
+    });
+  }
+  rig.stop_daemon();
+  expect_order(daemon_calls.traced());
+  expect_order(courier_calls.traced());
+}
+
+}  // namespace
+}  // namespace tests
