@@ -110,6 +110,19 @@ class FastSha {
     std::copy(rest.begin(), rest.end(), block_.begin());
     filled_ = rest.size();
   }
+  // The same with whole blocks, 128 bytes or more, which go into the state of another digest too. `kTwo` takes two states
+  // forward at once; the bytes that wait here make the blocks of one begin elsewhere than those of the other.
+  template <void (*kTwo)(State&, ByteView, State&, ByteView)>
+  void update_beside(State& other, ByteView bytes) {
+    length_ += bytes.size();
+    if (filled_ == 0) return kTwo(state_, bytes, other, bytes);
+    const std::size_t missing = block_.size() - filled_;
+    std::copy_n(bytes.begin(), missing, block_.begin() + static_cast<std::ptrdiff_t>(filled_));
+    kTwo(state_, block_, other, bytes.first(block_.size()));
+    const std::size_t left = bytes.size() - block_.size();
+    kTwo(state_, bytes.subspan(missing, left), other, bytes.subspan(block_.size()));
+    std::ranges::copy(bytes.subspan(missing + left), block_.begin());
+  }
   auto finish() {
     update(sha_padding(length_));
     return octets(state_);
@@ -188,6 +201,18 @@ Hasher& Hasher::update(ByteView bytes) {
                                                         bytes.data(), bytes.size());
   base::require(error == 0, "mbedTLS could not continue a digest");
   return *this;
+}
+
+Digest Hasher::update_beside(ByteView bytes) {
+  auto* const fast = std::get_if<FastSha256>(&context_->state);
+  if (fast == nullptr || bytes.size() < 128 || bytes.size() % 64 != 0) {
+    update(bytes);
+    return sha256(bytes);
+  }
+  base::Sha256State other = kSha256Start;
+  fast->update_beside<base::sha256_blocks_of_two>(other, bytes);
+  base::sha256_blocks(other, sha_padding(bytes.size()));
+  return *Digest::from_bytes(DigestAlgorithm::sha256, octets(other));
 }
 
 Digest Hasher::finish() && {

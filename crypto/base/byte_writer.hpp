@@ -9,6 +9,7 @@ namespace base {
 
 class ByteWriter {
  public:
+  ByteWriter& reserve(std::size_t size) { return bytes_.reserve(size), *this; }   // before much is put
   ByteWriter& u8(std::uint8_t value);
   ByteWriter& u16le(std::uint16_t value);
   ByteWriter& u32le(std::uint32_t value);

@@ -45,12 +45,11 @@ Bytes signature_algorithm(KeyAlgorithm key, DigestAlgorithm digest) {
 }
 
 Bytes content_info(const Content& content) {
-  return der::sequence({der::oid(content.type), der::element(der::context(0), content.der)});
+  return der::sequence_around(der::oid(content.type), der::element(der::context(0), content.der));
 }
 
-Bytes signed_data(Bytes parts) {
-  const Bytes inner = der::element(der::context(0), der::element(der::kSequence, std::move(parts)));
-  return der::sequence({der::oid(oids::kSignedData), inner});
+Bytes signed_data(Bytes inner) {   // the whole SEQUENCE
+  return der::sequence_around(der::oid(oids::kSignedData), der::element(der::context(0), std::move(inner)));
 }
 
 }  // namespace
@@ -58,7 +57,7 @@ Bytes signed_data(Bytes parts) {
 Result<Bytes> without_signer(const Content& content) {
   TRY(base::within("content", der::expect_single(content.der, der::kSequence)));
   const Bytes empty_set = der::element(der::kSet, base::ByteView());
-  return signed_data(der::concat({der::integer(1), empty_set, content_info(content), empty_set}));
+  return signed_data(der::sequence({der::integer(1), empty_set, content_info(content), empty_set}));
 }
 
 Result<UnsignedData> UnsignedData::prepare(Content content, const SignedAttributes& attributes,
@@ -100,8 +99,9 @@ Result<Bytes> UnsignedData::with_signature(ByteView signature) const {
   for (const crypto::Certificate& certificate : identity_.embedded())
     certificates.push_back(base::to_bytes(certificate.der()));
   // Certificates in DER order: Windows finds no signature at all in a catalog otherwise (KB4580358).
-  return signed_data(der::concat({der::integer(1), der::set_of({der::algorithm(digest)}), content_info(content_),
-                                  der::set_of(der::context(0), std::move(certificates)), der::set_of({signer_info})}));
+  const Bytes before = der::concat({der::integer(1), der::set_of({der::algorithm(digest)})});
+  const Bytes after = der::concat({der::set_of(der::context(0), std::move(certificates)), der::set_of({signer_info})});
+  return signed_data(der::sequence_around(before, content_info(content_), after));
 }
 
 }  // namespace cms

@@ -16,15 +16,16 @@ void append_length(Bytes& to, std::size_t length) {
   for (unsigned i = octets; i-- > 0;) to.push_back(static_cast<std::uint8_t>(length >> (8 * i)));
 }
 
-// Room for the tags and lengths of a few elements around a content, so that they go in front without another copy.
-constexpr std::size_t kRoomForHeaders = 48;
+// Room for what goes around a content later on, so that this needs no other copy. A large one is wrapped in many layers, and
+// copying costs most where new memory is touched.
+std::size_t with_room(std::size_t size) { return size + (size < 64U * 1024 ? 48 : 16U * 1024); }
 
 template <class Parts>
 Bytes joined(const Parts& parts) {
   std::size_t size = 0;
   for (const auto& part : parts) size += part.size();
   Bytes content;
-  content.reserve(size + kRoomForHeaders);
+  content.reserve(with_room(size));
   for (const auto& part : parts) base::append(content, part);
   return content;
 }
@@ -38,6 +39,7 @@ Bytes element(std::uint8_t tag, ByteView content) {
 Bytes element(std::uint8_t tag, Bytes&& content) {
   Bytes header = {tag};
   append_length(header, content.size());
+  if (content.capacity() < content.size() + header.size()) content.reserve(with_room(content.size()));
   content.insert(content.begin(), header.begin(), header.end());
   return std::move(content);
 }
@@ -45,6 +47,12 @@ Bytes element(std::uint8_t tag, Bytes&& content) {
 Bytes concat(std::initializer_list<ByteView> parts) { return joined(parts); }
 
 Bytes sequence(std::initializer_list<ByteView> parts) { return element(kSequence, concat(parts)); }
+Bytes sequence_around(ByteView before, Bytes&& large, ByteView after) {
+  if (large.capacity() < before.size() + large.size() + after.size()) large.reserve(with_room(before.size() + large.size() + after.size()));
+  large.insert(large.begin(), before.begin(), before.end());
+  base::append(large, after);
+  return element(kSequence, std::move(large));
+}
 Bytes sequence(const std::vector<Bytes>& parts) { return element(kSequence, joined(parts)); }
 
 bool set_of_less(ByteView a, ByteView b) {

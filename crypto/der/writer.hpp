@@ -20,6 +20,7 @@ Bytes element(std::uint8_t tag, Bytes&& content);   // in the same memory: conte
 Bytes concat(std::initializer_list<ByteView> parts);
 Bytes sequence(std::initializer_list<ByteView> parts);
 Bytes sequence(const std::vector<Bytes>& parts);
+Bytes sequence_around(ByteView before, Bytes&& large, ByteView after = {});   // likewise in the memory of `large`
 // The order of X.690 section 11.6: encodings compared as octet strings, the shorter padded with zeros.
 bool set_of_less(ByteView a, ByteView b);
 // SET OF in that order; equal elements are kept once.

@@ -8,9 +8,9 @@
 
 namespace formats {
 
-Bytes spc_indirect_data(const der::Oid& type, ByteView value, const crypto::Digest& digest) {
-  return der::sequence({der::sequence({der::oid(type), value}),
-                        der::sequence({der::algorithm(digest.algorithm()), der::octet_string(digest.bytes())})});
+Bytes spc_indirect_data(const der::Oid& type, Bytes value, const crypto::Digest& digest) {
+  Bytes data = der::sequence_around(der::oid(type), std::move(value));
+  return der::sequence_around({}, std::move(data), der::sequence({der::algorithm(digest.algorithm()), der::octet_string(digest.bytes())}));
 }
 
 cms::Content pe_content(const crypto::Digest& authenticode_digest) {
@@ -31,17 +31,20 @@ constexpr std::uint8_t kPageHashClass[] = {0xa6, 0xb5, 0x86, 0xd5, 0xb4, 0xa1, 0
 }  // namespace
 
 // Both SETs are needed: Windows finds signatures without the outer one invalid.
-Bytes page_hash_link(const PageHashes& pages) {
+Bytes page_hash_link(PageHashes pages) {
   const Bytes type =
       der::oid(pages.version == PageHashVersion::v1 ? der::oids::kSpcPageHashesV1 : der::oids::kSpcPageHashesV2);
-  Bytes attribute = der::sequence({type, der::element(der::kSet, der::octet_string(pages.table))});
-  const Bytes data = der::element(der::kOctetString, der::element(der::kSet, std::move(attribute)));
-  return der::element(der::context(1), der::concat({der::octet_string(kPageHashClass), data}));
+  Bytes values = der::element(der::kSet, der::element(der::kOctetString, std::move(pages.table)));
+  Bytes attribute = der::element(der::kSet, der::sequence_around(type, std::move(values)));
+  Bytes object = der::element(der::kOctetString, std::move(attribute));
+  const Bytes class_id = der::octet_string(kPageHashClass);
+  object.insert(object.begin(), class_id.begin(), class_id.end());
+  return der::element(der::context(1), std::move(object));
 }
 
-cms::Content pe_content(const crypto::Digest& authenticode_digest, const PageHashes& pages) {
-  const Bytes image_data = der::sequence({der::bit_string({}), der::element(der::context(0), page_hash_link(pages))});
-  return {der::oids::kSpcIndirectData, spc_indirect_data(der::oids::kSpcPeImageData, image_data, authenticode_digest)};
+cms::Content pe_content(const crypto::Digest& authenticode_digest, PageHashes pages) {
+  Bytes image_data = der::sequence_around(der::bit_string({}), der::element(der::context(0), page_hash_link(std::move(pages))));
+  return {der::oids::kSpcIndirectData, spc_indirect_data(der::oids::kSpcPeImageData, std::move(image_data), authenticode_digest)};
 }
 
 Result<std::optional<PageHashes>> page_hashes_of(ByteView pe_image_data) {

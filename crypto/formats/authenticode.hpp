@@ -19,7 +19,7 @@ using base::ByteView;
 using base::Result;
 
 // SEQUENCE { SEQUENCE { type, value }, DigestInfo }. value: one DER element.
-Bytes spc_indirect_data(const der::Oid& type, ByteView value, const crypto::Digest& digest);
+Bytes spc_indirect_data(const der::Oid& type, Bytes value, const crypto::Digest& digest);
 
 // The content to sign for a PE image with that Authenticode digest: SpcPeImageData without flags and with an empty
 // file name, as in SignTool's own signatures.
@@ -32,10 +32,10 @@ struct PageHashes {
 };
 
 // The same with page hashes in place of the empty file name.
-cms::Content pe_content(const crypto::Digest& authenticode_digest, const PageHashes& pages);
+cms::Content pe_content(const crypto::Digest& authenticode_digest, PageHashes pages);
 
 // SpcLink with the page hashes inside: SpcSerializedObject of class a6b586d5-b4a1-2466-ae05-a217da8e60d6.
-Bytes page_hash_link(const PageHashes& pages);
+Bytes page_hash_link(PageHashes pages);
 
 // The page hashes in the value of an SpcIndirectData of a PE image (SpcPeImageData); nothing when it has none.
 // Errc::malformed for a link of that class that cannot be read, or whose table is not a row of whole entries.

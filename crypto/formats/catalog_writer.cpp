@@ -40,8 +40,8 @@ Bytes indirect_data(const MemberDigests& digests, unsigned version) {
       constexpr std::array<std::uint8_t, 1> kFlags = {0xA0};
       const bool has_pages = version == 2 && !digests.page_hashes.empty();
       const Bytes link = has_pages ? page_hash_link({PageHashVersion::v2, digests.page_hashes}) : empty_link();
-      const Bytes value = der::sequence({der::bit_string(kFlags, 5), der::element(der::context(0), link)});
-      return spc_indirect_data(oids::kSpcPeImageData, value, digest);
+      Bytes value = der::sequence({der::bit_string(kFlags, 5), der::element(der::context(0), link)});
+      return spc_indirect_data(oids::kSpcPeImageData, std::move(value), digest);
     }
     case MemberKind::cab:
       base::require(digests.cab_size.has_value(), "a cabinet's digests hold that of its size field");

@@ -22,9 +22,9 @@ Result<MemberDigests> pe_digests(const base::ByteSource& file, MemberPageHashes 
   const PeImage image = TRY(PeImage::parse(file));
   constexpr std::array kBoth = {DigestAlgorithm::sha1, DigestAlgorithm::sha256};
   const bool with_pages = wanted == MemberPageHashes::sha256;
-  const PeMeasurement measured = TRY(image.measure(file, PeMeasuring{.algorithms = kBoth, .page_hashes_v2 = with_pages}));
+  PeMeasurement measured = TRY(image.measure(file, PeMeasuring{.algorithms = kBoth, .page_hashes_v2 = with_pages}));
   MemberDigests digests{MemberKind::pe, measured.digest(DigestAlgorithm::sha1), measured.digest(DigestAlgorithm::sha256), std::nullopt};
-  if (with_pages) digests.page_hashes = measured.page_hashes(PageHashVersion::v2);
+  if (with_pages) digests.page_hashes = measured.take_page_hashes(PageHashVersion::v2);
   return digests;
 }
 

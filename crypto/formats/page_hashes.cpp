@@ -24,6 +24,7 @@ PageHasher::PageHasher(const PageLayout& layout, PageHashVersion version) : layo
     regions_.push_back({section.size, section.offset, entry});
     entry += static_cast<std::size_t>((section.size + layout_.page_size - 1) / layout_.page_size);
   }
+  table_.reserve((entry + 1) * entry_size_ + 16U * 1024);   // and what is put around it in a signature
   table_.resize((entry + 1) * entry_size_);
   const PageLayout::Section& last = layout_.sections.back();
   base::ByteWriter end;
@@ -49,14 +50,18 @@ void PageHasher::end_page(const Region& region) {
   partial_.clear();
 }
 
-void PageHasher::update(ByteView piece) {
+void PageHasher::update(ByteView piece, crypto::Hasher* whole) {
   const auto page = static_cast<std::size_t>(layout_.page_size);
   while (!piece.empty() && region_ < regions_.size()) {
     const Region& region = regions_[region_];
     const std::uint64_t left = region.size - done_;
     const bool is_headers = region.entry == 0;
-    if (!is_headers && partial_.empty() && left >= 2 * page && piece.size() >= 2 * page &&
-        version_ == PageHashVersion::v2) {
+    const bool is_aligned = !is_headers && partial_.empty() && version_ == PageHashVersion::v2;
+    if (is_aligned && whole != nullptr && left >= page && piece.size() >= page) {
+      put(region.entry + static_cast<std::size_t>(done_ / page), region.offset + done_, whole->update_beside(piece.first(page)));
+      done_ += page;
+      piece = piece.subspan(page);
+    } else if (is_aligned && whole == nullptr && left >= 2 * page && piece.size() >= 2 * page) {
       const auto digests = crypto::sha256_of_two(piece.first(page), piece.subspan(page, page));
       const std::uint64_t index = done_ / page;
       put(region.entry + static_cast<std::size_t>(index), region.offset + done_, digests[0]);
@@ -67,6 +72,7 @@ void PageHasher::update(ByteView piece) {
       const std::size_t count =
           static_cast<std::size_t>(std::min<std::uint64_t>({left, piece.size(), page - partial_.size()}));
       base::append(partial_, piece.first(count));
+      if (whole != nullptr) whole->update(piece.first(count));
       piece = piece.subspan(count);
       done_ += count;
       if (partial_.size() == page || done_ == region.size) end_page(region);
@@ -76,6 +82,7 @@ void PageHasher::update(ByteView piece) {
       done_ = 0;
     }
   }
+  if (whole != nullptr) whole->update(piece);   // behind the last section
 }
 
 Bytes PageHasher::finish() && {

@@ -37,8 +37,9 @@ struct PageLayout {
 class PageHasher {  // one table in the making
  public:
   PageHasher(const PageLayout& layout, PageHashVersion version);
-  // The image in file order without CheckSum and certificate directory entry, in pieces of any size.
-  void update(ByteView piece);
+  // The image in file order without CheckSum and certificate directory entry, in pieces of any size. `whole`: a digest that
+  // takes the same bytes, which is done on the way: two digests at once take hardly longer than one.
+  void update(ByteView piece, crypto::Hasher* whole = nullptr);
   // The table; the whole image must have been given.
   Bytes finish() &&;
 

@@ -41,6 +41,7 @@ class PeMeasurement {
   std::uint16_t word_sum() const { return word_sum_; }
   // The table of page hashes; measure() must have been asked for that version.
   const Bytes& page_hashes(PageHashVersion version) const;
+  Bytes take_page_hashes(PageHashVersion version);   // the same, and they are not here any more: they can be megabytes
   bool has_page_hashes(PageHashVersion version) const;
   // SHA-256 of the whole file as it is, certificate table included; measure() must have been asked for it.
   const crypto::Digest& flat() const;

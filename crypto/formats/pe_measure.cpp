@@ -61,6 +61,9 @@ struct SignedEnd {
 Result<SignedEnd> signed_end(const PeImage& image, const PeMeasurement& measurement,
                              const std::vector<ByteView>& signatures) {
   base::ByteWriter table;
+  std::size_t room = 0;
+  for (const ByteView der : signatures) room += WinCertificate::kHeaderSize + der.size() + 8;
+  table.reserve(room);
   for (const ByteView der : signatures) {
     TRY(base::within("signature", der::expect_single(der, der::kSequence)));
     if (der.size() > base::limits::kSignatureBytes)
@@ -107,6 +110,14 @@ const Bytes& PeMeasurement::page_hashes(PageHashVersion version) const {
   const std::optional<Bytes>& table = version == PageHashVersion::v1 ? page_hashes_v1_ : page_hashes_v2_;
   base::require(table.has_value(), "page hashes were not asked for");
   return *table;
+}
+
+Bytes PeMeasurement::take_page_hashes(PageHashVersion version) {
+  std::optional<Bytes>& table = version == PageHashVersion::v1 ? page_hashes_v1_ : page_hashes_v2_;
+  base::require(table.has_value(), "page hashes were not asked for");
+  Bytes taken = std::move(*table);
+  table.reset();
+  return taken;
 }
 
 bool PeMeasurement::has_page_hashes(PageHashVersion version) const {
@@ -160,6 +171,10 @@ Result<PeMeasurement> PeImage::measure(const base::ByteSource& file, const PeMea
     if (wanted.page_hashes_v1) v1.emplace(layout, PageHashVersion::v1);
     if (wanted.page_hashes_v2) v2.emplace(layout, PageHashVersion::v2);
   }
+  crypto::Hasher* beside_pages = nullptr;   // the digest that the page hashes take along
+  if (v2)
+    for (std::size_t i = 0; i < hashers.size(); ++i)
+      if (wanted.algorithms[i] == crypto::DigestAlgorithm::sha256) beside_pages = &hashers[i];
   std::optional<crypto::Hasher> flat;
   if (wanted.flat) flat.emplace(crypto::DigestAlgorithm::sha256);
   WordSum sum;
@@ -174,10 +189,11 @@ Result<PeMeasurement> PeImage::measure(const base::ByteSource& file, const PeMea
           return wanted.copy_to->write(piece);
         },
         [&](ByteView piece) {
-          for (crypto::Hasher& hasher : hashers) hasher.update(piece);
+          for (crypto::Hasher& hasher : hashers)
+            if (&hasher != beside_pages) hasher.update(piece);
           if (flat) flat->update(piece);
           if (v1) v1->update(piece);
-          if (v2) v2->update(piece);
+          if (v2) v2->update(piece, beside_pages);
         });
   };
   const auto leave_room = [&](std::uint64_t size) -> Result<void> {

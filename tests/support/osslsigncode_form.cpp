@@ -24,8 +24,8 @@ cms::Content pe_content_like_osslsigncode(const crypto::Digest& digest,
                                           const std::optional<formats::PageHashes>& pages) {
   const Bytes link = pages ? formats::page_hash_link(*pages) : obsolete_link();
   const std::uint8_t flags[] = {0x80};
-  const Bytes data = der::sequence({der::bit_string(flags, 7), der::element(der::context(0), link)});
-  return {oids::kSpcIndirectData, formats::spc_indirect_data(oids::kSpcPeImageData, data, digest)};
+  Bytes data = der::sequence({der::bit_string(flags, 7), der::element(der::context(0), link)});
+  return {oids::kSpcIndirectData, formats::spc_indirect_data(oids::kSpcPeImageData, std::move(data), digest)};
 }
 
 cms::Content cab_content_like_osslsigncode(const crypto::Digest& digest) {

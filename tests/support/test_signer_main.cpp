@@ -113,14 +113,14 @@ Result<base::Bytes> signature_over(const cms::Content& content, crypto::DigestAl
   return data.with_signature(signature);
 }
 
-cms::Content content_for(const formats::PeMeasurement& measurement, crypto::DigestAlgorithm algorithm, const Options& options,
+cms::Content content_for(formats::PeMeasurement& measurement, crypto::DigestAlgorithm algorithm, const Options& options,
                          const Setup& setup) {
   const crypto::Digest& digest = measurement.digest(algorithm);
   std::optional<formats::PageHashes> pages;
   if (options.page_hashes && algorithm != crypto::DigestAlgorithm::sha1)
-    pages = formats::PageHashes{formats::PageHashVersion::v2, measurement.page_hashes(formats::PageHashVersion::v2)};
+    pages = formats::PageHashes{formats::PageHashVersion::v2, measurement.take_page_hashes(formats::PageHashVersion::v2)};
   if (setup.signing_time) return tests::pe_content_like_osslsigncode(digest, pages);
-  return pages ? formats::pe_content(digest, *pages) : formats::pe_content(digest);
+  return pages ? formats::pe_content(digest, std::move(*pages)) : formats::pe_content(digest);
 }
 
 // For Windows before 8: SHA-1, which that knows, and nested in it the signature that newer ones look for.
@@ -150,7 +150,7 @@ Result<void> sign_pe(const base::ByteSource& file, const std::string& out, const
   wanted.algorithms = algorithms;
   wanted.page_hashes_v2 = options.page_hashes;
   wanted.copy_to = &output;
-  const formats::PeMeasurement measurement = TRY(image.measure(file, wanted));
+  formats::PeMeasurement measurement = TRY(image.measure(file, wanted));
   base::Bytes signed_data =
       TRY(signature_over(content_for(measurement, setup.algorithm, options, setup), setup.algorithm, options, setup));
   if (options.dual) {

@@ -87,6 +87,24 @@ TEST(Digest, OfTwoMessagesAtOnceIsThatOfEachForEveryLength) {
     }
 }
 
+TEST(Digest, OfAPieceBesideARunningOneIsThatOfEachForEveryLengthAndStart) {
+  const Bytes all = pattern(700);
+  for (const crypto::HashPath path : {crypto::HashPath::fastest, crypto::HashPath::portable})
+    for (std::size_t start = 0; start <= 130; ++start)
+      for (const std::size_t size : {0U, 1U, 63U, 64U, 65U, 127U, 128U, 129U, 192U, 448U, 512U}) {
+        crypto::Hasher running(DigestAlgorithm::sha256, path);
+        running.update(ByteView(all).first(start));
+        const ByteView piece = ByteView(all).subspan(start, size);
+        ASSERT_EQ(running.update_beside(piece).hex(), base::hex(tests::plain_sha256(piece))) << start << " " << size;
+        const ByteView rest = ByteView(all).subspan(start + size);
+        ASSERT_EQ(running.update_beside(rest).hex(), base::hex(tests::plain_sha256(rest))) << start << " " << size;
+        ASSERT_EQ(std::move(running).finish().hex(), base::hex(tests::plain_sha256(all))) << start << " " << size;
+      }
+  crypto::Hasher other(DigestAlgorithm::sha1);
+  EXPECT_EQ(other.update_beside(all), crypto::sha256(all));
+  EXPECT_EQ(std::move(other).finish(), crypto::digest_of(DigestAlgorithm::sha1, all));
+}
+
 TEST(Digest, DoesNotDependOnHowTheInputIsCut) {
   const Bytes all = pattern(517);
   const Digest whole = crypto::sha256(all);
