@@ -33,13 +33,6 @@ std::string_view words_for(serial::Served::What what) {
   return "refused: ";
 }
 
-// One line about a cable that did not carry everything at once.
-std::string about(const serial::LineQuality& quality) {
-  if (quality.damaged + quality.repaired + quality.bytes_sent_again == 0) return {};
-  return fmt::format(" (the cable: {} damaged frames came and {} with a wrong byte that was repaired; {} of {} bytes were sent again)",
-                     quality.damaged, quality.repaired, quality.bytes_sent_again, quality.bytes_sent);
-}
-
 // Why serving one host ended.
 Result<void> serve_one(const std::filesystem::path& device, const serial::LineSettings& settings, const Boxes& boxes, const Say& say,
                        const std::stop_token& stop) {
@@ -58,7 +51,9 @@ Result<void> serve_one(const std::filesystem::path& device, const serial::LineSe
     if (!served.document) return;
     if (const Result<void> marked = mark_delivered(boxes, served.id, *served.document); !marked) say(name, served.id, "coldseald is not told: " + marked.error().text());
   });
-  if (!stopped()) say(name, "", "the host has gone: " + end.text() + about(link->quality()));
+  if (stopped()) return {};
+  say(name, "", "the host has gone: " + end.text());
+  if (const std::string quality = link->quality().words(); !quality.empty()) say(name, "", "the cable: " + quality);
   return {};
 }
 

@@ -41,6 +41,13 @@ Bytes noise(std::size_t count, unsigned seed) {   // that does not shrink
   return bytes;
 }
 
+std::size_t anonymous_kib(pid_t process) {
+  std::ifstream status("/proc/" + std::to_string(process) + "/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with("RssAnon:")) return std::stoul(line.substr(8));
+  throw std::runtime_error("nothing is known of the memory of process " + std::to_string(process));   // 0 would pass
+}
+
 class SerialLink : public testing::Test {
  protected:
   Background courier(const std::string& device, const Command& more = {}) const {
@@ -162,7 +169,9 @@ TEST_F(SerialLink, IsNotDisturbedByGarbageBeforeDuringAndAfter) {
   expect_identical();
   cable.put_noise(noise(5000, 8));
   EXPECT_NE(tests::run_well(send(cable.host_end())).find("had it already"), std::string::npos);
+  EXPECT_NE(appliance.log().find("the cable: "), std::string::npos) << appliance.log();
   EXPECT_NE(appliance.log().find("damaged frames came"), std::string::npos) << appliance.log();
+  EXPECT_NE(sending.log().find("the cable: "), std::string::npos) << sending.log();
 }
 
 TEST_F(SerialLink, GoesOnAfterTwentyCutsUnderOtherNames) {
@@ -234,9 +243,20 @@ TEST_F(SerialLink, CarriesARequestOf200MiB) {
   const Bytes part = noise(20U << 20, 1);
   std::map<std::string, Bytes> files;
   for (int i = 0; i < 10; ++i) files[fmt::format("part{}.bin", i)] = part;
+  for (std::size_t i = 0; i < part.size(); ++i) files["part0.bin"][i] = static_cast<std::uint8_t>(i / 1000);   // one that shrinks
   tests::make_request(dir_ / "out", kId, files);
   const Background appliance = courier(cable.appliance_end());
-  tests::run_well(send(cable.host_end()));
+  tests::wait_until("the courier listens", [&] { return anonymous_kib(appliance.pid()) > 0; });
+  const std::size_t without_link = anonymous_kib(appliance.pid());
+  Background sending(send(cable.host_end()), dir_ / "send.log");
+  std::size_t most = 0;
+  while (sending.is_running()) {
+    most = std::max(most, anonymous_kib(appliance.pid()));
+    std::this_thread::sleep_for(5ms);
+  }
+  EXPECT_NE(sending.log().find("  sent"), std::string::npos) << sending.log();
+  EXPECT_GT(most, 0U);
+  EXPECT_LE(most, without_link + 1024) << "one link has at most 1 MiB, whatever it carries";
   for (const auto& [path, bytes] : files) EXPECT_EQ(fs::file_size(inbox_ / kId / "files" / path), bytes.size());
   EXPECT_EQ(tests::all_files(inbox_ / kId / "files").at("part9.bin"), part);
 }
@@ -309,13 +329,6 @@ class Peer {
   std::uint32_t offset_ = 0;
   std::uint32_t number_ = 0;
 };
-
-std::size_t anonymous_kib(pid_t process) {
-  std::ifstream status("/proc/" + std::to_string(process) + "/status");
-  for (std::string line; std::getline(status, line);)
-    if (line.starts_with("RssAnon:")) return std::stoul(line.substr(8));
-  throw std::runtime_error("nothing is known of the memory of process " + std::to_string(process));   // 0 would pass
-}
 
 TEST_F(SerialLink, AHostilePeerGetsNothingAndLeavesTheCourierAsItWas) {
   tests::SerialCable cable;

@@ -69,6 +69,12 @@ Session::Session(Role role, std::uint32_t link, Instant now)
   tick(now);
 }
 
+std::string LineQuality::words() const {
+  if (damaged + repaired + bytes_sent_again == 0) return {};
+  return fmt::format("{} damaged frames came and {} with a wrong byte that was repaired; {} of {} bytes were sent again", damaged, repaired,
+                     bytes_sent_again, bytes_sent);
+}
+
 LineQuality Session::quality() const {
   LineQuality now = quality_;
   now.damaged = decoder_.dropped();

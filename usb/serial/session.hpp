@@ -48,6 +48,8 @@ struct LineQuality {   // what came, and what had to be said twice
   std::uint64_t bytes_sent_again = 0;
   // Bytes come and none of them is a frame: another speed at the other end, or another device.
   bool is_unreadable() const { return frames_heard == 0 && bytes_heard >= 64; }
+  // For people, about a cable that did not carry everything at once; empty otherwise.
+  std::string words() const;
 };
 
 class Session {

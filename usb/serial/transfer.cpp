@@ -62,10 +62,9 @@ Result<void> persistently(const HostLink& to, const std::function<Result<void>(L
     if (link) {
       was_connected = true;
       const Result<void> done = work(**link, [&] { last_moved = std::chrono::steady_clock::now(); });
-      if (done) {
-        (void)(*link)->finish(kGoodbye);   // everything is where it should be, whatever becomes of the goodbye
-        return {};
-      }
+      if (done) (void)(*link)->finish(kGoodbye);   // everything is where it should be, whatever becomes of the goodbye
+      if (const std::string quality = (*link)->quality().words(); !quality.empty() && to.news) to.news("the cable: " + quality);
+      if (done) return {};
       why = done.error();
       lost = !(*link)->is_connected() || why.code() == Errc::unavailable;
     }
