@@ -75,6 +75,32 @@ class SignedCatalog : public Authenticode {
   }
 };
 
+TEST_F(SignedCatalog, SignaturesAreListedExtractedRemovedAndAttachedOnlyToTheirCatalog) {
+  make_rsa();
+  const Bytes signed_bytes = make_and_sign(write_package(1), "10_X64");
+  const auto signature = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), {program("coldseal"), "signature"});
+    return run_program(words);
+  };
+  const Outcome listed = signature({"list", file("signed.cat")});
+  EXPECT_NE(listed.output.find("CN=Interop Leaf"), std::string::npos) << listed.output;
+  ASSERT_EQ(signature({"extract", file("signed.cat"), "-o", file("signature.der")}).status, 0);
+  const Outcome removed = signature({"remove", file("signed.cat"), "-o", file("bare.cat")});
+  ASSERT_EQ(removed.status, 0) << removed.output;
+  EXPECT_EQ(read_file(dir_ / "bare.cat"), read_file(dir_ / "sample.cat")) << "as it was before it was signed";
+  EXPECT_NE(signature({"list", file("bare.cat")}).output.find("no signature"), std::string::npos);
+  EXPECT_EQ(signature({"remove", file("bare.cat"), "-o", file("no.cat")}).status, 1) << "there is none";
+  ASSERT_EQ(signature({"attach", file("bare.cat"), file("signature.der"), "-o", file("again.cat")}).status, 0);
+  EXPECT_EQ(read_file(dir_ / "again.cat"), signed_bytes);
+
+  write_text(dir_ / "package/file0000.txt", "another text");
+  fs::create_directory(dir_ / "other");
+  run_well({program("coldseal"), "catalog", "create", dir_ / "package", "--os", "10_X64", "-o", dir_ / "other"});
+  const Outcome refused = signature({"attach", file("other/sample.cat"), file("signature.der"), "-o", file("no.cat")});
+  EXPECT_EQ(refused.status, 1) << refused.output;
+  EXPECT_FALSE(fs::exists(dir_ / "no.cat"));
+}
+
 TEST_F(SignedCatalog, OfVersion1IsAccepted) {
   make_rsa();
   const Bytes catalog = make_and_sign(write_package(3), "7_X64,Server2008R2_X64");
