@@ -93,7 +93,9 @@ Result<void> expect_writable(Receipt draft, const crypto::PublicKey& stand_in) {
   BlankSigner signer(base::to_bytes(stand_in.der()));
   // A log of one line, so that everything else can be held against the rules that a reader has for it.
   transparency::AuditChain chain;
-  draft.log.line = TRY(chain.append(draft.created, transparency::AuditEvent::signed_, draft.request_id, {{"signing-set", draft.signing_set->fingerprint().hex()}}));
+  draft.log.line = TRY(chain.append(
+      draft.created, transparency::AuditEvent::signed_, draft.request_id,
+      {{"signing-set", draft.signing_set->fingerprint().hex()}, {"outputs", transparency::outputs_digest(draft.outputs).hex()}}));
   draft.log.index = 0;
   draft.log.head = chain.head().hex();
   transparency::MerkleTree tree;

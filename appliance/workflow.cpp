@@ -161,7 +161,7 @@ Result<void> Workflow::sign(const OnProgress& progress) {
   const std::filesystem::path folder = TRY(begin_response(settings_.layout, id));
   const std::vector<transparency::OutputFile> outputs =
       TRY(sitting_->sign(folder / wire::kFilesFolder, progress));
-  TRY(record(AuditEvent::signed_, id, {{"signing-set", fingerprint}, {"outputs", outputs_digest(outputs).hex()}}));
+  TRY(record(AuditEvent::signed_, id, {{"signing-set", fingerprint}, {"outputs", transparency::outputs_digest(outputs).hex()}}));
   transparency::Receipt receipt = TRY(receipt_of(id));
   describe_signing(receipt, sitting_->key_class(), identity, sitting_->plan(), inspection, outputs);
   TRY(publish(receipt));

@@ -138,7 +138,6 @@ class Workflow {
   base::Result<void> expect_receipt_of(const Prepared& prepared) const;
   static void describe_signing(transparency::Receipt& receipt, const KeyClass& key_class, const crypto::SigningIdentity& identity, const SigningPlan& plan,
                                const package::Inspection& inspection, std::vector<transparency::OutputFile> outputs);
-  static crypto::Digest outputs_digest(const std::vector<transparency::OutputFile>& outputs);
   static std::string name_to_record(const KeyClass& key_class, const std::string& typed);
   base::Result<Approval> sitting_view();
   bool people_are_busy() const { return sitting_ != nullptr || remedy_ != nullptr; }   // entering PINs

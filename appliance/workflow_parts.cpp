@@ -318,11 +318,4 @@ Result<transparency::Receipt> Workflow::receipt_of(const std::string& id) {
   return receipt;
 }
 
-crypto::Digest Workflow::outputs_digest(const std::vector<transparency::OutputFile>& outputs) {
-  crypto::Hasher hasher(crypto::DigestAlgorithm::sha256);
-  for (const transparency::OutputFile& output : outputs)
-    hasher.update(base::as_bytes(fmt::format("{}  {}\n", output.sha256.hex(), output.path)));
-  return std::move(hasher).finish();
-}
-
 }  // namespace appliance

@@ -139,8 +139,10 @@ AuditChain::AuditChain() : head_(no_line()) {}
 Result<void> AuditChain::expect_continues(const AuditLine& line) const {
   if (line.index != lines_) return fail(Errc::mismatch, fmt::format("index {}, {} wanted", line.index, lines_));
   if (line.previous != head_)
-    return fail(Errc::mismatch, fmt::format("does not continue the line before: previous is {}, that line's digest is {}",
-                                            line.previous.hex(), head_.hex()));
+    return fail(Errc::mismatch, lines_ == 0 ? fmt::format("does not begin a log: previous is {}, zeros wanted", line.previous.hex())
+                                            : fmt::format("does not continue line {}; that one was changed, or this one: previous is {}, "
+                                                          "that line's digest is {}",
+                                                          lines_, line.previous.hex(), head_.hex()));
   if (line.at < last_at_ && !sets_time_back(line.event, line.data))
     return fail(Errc::mismatch, fmt::format("time {} is before the last line's {}", base::rfc3339(line.at),
                                             base::rfc3339(last_at_)));

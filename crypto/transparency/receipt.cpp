@@ -127,6 +127,12 @@ bool is_signed_here(OutputOperation operation) {
   return operation != OutputOperation::already_signed && operation != OutputOperation::unchanged;
 }
 
+crypto::Digest outputs_digest(const std::vector<OutputFile>& outputs) {
+  crypto::Hasher hasher(crypto::DigestAlgorithm::sha256);
+  for (const OutputFile& output : outputs) hasher.update(base::as_bytes(output.sha256.hex() + "  " + output.path + "\n"));
+  return std::move(hasher).finish();
+}
+
 std::string_view output_operation_name(OutputOperation operation) {
   switch (operation) {
     case OutputOperation::embedded:

@@ -53,6 +53,9 @@ struct OutputFile {
   OutputOperation operation = OutputOperation::unchanged;
 };
 
+// What the log's `signed` line holds of the outputs: the SHA-256 of what `sha256sum` prints of them, "<hex>  <path>\n" each.
+crypto::Digest outputs_digest(const std::vector<OutputFile>& outputs);
+
 struct Approval {
   std::string officer;
   std::string method;   // "PIN"

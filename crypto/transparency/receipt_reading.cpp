@@ -297,6 +297,9 @@ Result<void> expect_log(const Receipt& receipt) {
   const auto said = line.data.find("signing-set");
   if (said == line.data.end() || said->second != receipt.signing_set->fingerprint().hex())
     return fail(Errc::malformed, "receipt: log: the line does not say that this request's signing set was signed");
+  const auto outputs = line.data.find("outputs");
+  if (outputs == line.data.end() || outputs->second != outputs_digest(receipt.outputs).hex())
+    return fail(Errc::malformed, "receipt: log: the line is about other outputs");
   return {};
 }
 

@@ -81,6 +81,8 @@ if result["outcome"] == "signed":
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
     check(sha256(canonical).hex() == signing_set["fingerprint"], "the signing set has that fingerprint")
     check((said["event"], said["data"]["signing-set"]) == ("signed", signing_set["fingerprint"]), "the log line says that this signing set was signed")
+    listed = "".join(f"{s['digest']['sha256']}  {s['name']}\n" for s in statement["subject"])
+    check(said["data"]["outputs"] == sha256(listed.encode()).hex(), "the log line is about these files")
 else:
     check(said["event"] != "signed" and signing_set is None, f"nothing was signed: {result['outcome']}: {result['reason']}")
 head, _, note = log["tlogProof"].partition("\n\n")

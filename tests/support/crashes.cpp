@@ -213,6 +213,7 @@ std::string DaemonCrashes::strike(int at, FaultDeed deed) {
     const std::string stopped = whole_request(id);
     const bool struck = faults_.struck() != 0;
     if (struck) {
+      ++struck_;
       where += faults_.what() + ": ";
       wait_until("coldseald is gone", [&] { return !rig_.daemon().is_running(); });
     }
@@ -234,6 +235,7 @@ std::string DaemonCrashes::strike_and_strike_restarts(int at, int& restarts) {
     faults_.arm(static_cast<std::uint64_t>(at), FaultDeed::kill);
     const std::string stopped = whole_request(id);
     if (faults_.struck() == 0) return stopped;
+    ++struck_;
     where += faults_.what() + ", ";
     for (int again = 1;; ++again, ++restarts) {
       rig_.daemon().kill();
@@ -279,6 +281,7 @@ std::string DaemonCrashes::fail(int at, bool for_long, std::uint32_t kinds, int 
       }
     }
     const bool struck = faults_.struck() != 0;
+    if (struck) ++struck_;
     where += faults_.what() + ": ";
     faults_.disarm();
     if (!rig_.daemon().is_running()) return where + "coldseald ended:\n" + rig_.daemon().log().substr(said_before);
@@ -341,6 +344,7 @@ std::string CourierCrashes::examine(bool is_whole) const {
   if (!is_whole) return "";
   if (!fs::exists(taken)) return "the request was not taken";
   if (!fs::exists(delivered)) return "the response was not delivered";
+  if (!fs::exists(taken.parent_path() / (answered_ + std::string(usb::kDeliveredSuffix)))) return "coldseald is not told of the delivery";
   for (const fs::path& folder : {taken.parent_path(), delivered.parent_path()})
     for (const auto& entry : fs::directory_iterator(folder))
       if (const std::string name = entry.path().filename().string();

@@ -32,6 +32,8 @@ class DaemonCrashes {  // one appliance; every point is a request of its own
   std::string fail(int at, bool for_long, std::uint32_t kinds, int error);
   int points_of(std::uint32_t kinds);   // of another whole request
   std::string examine_log() const;
+  // How many strikes and failures hit something: a request differs by a command or two from the one that was counted.
+  int struck() const { return struck_; }
 
  private:
   std::string new_request();
@@ -46,6 +48,7 @@ class DaemonCrashes {  // one appliance; every point is a request of its own
   ApplianceRig rig_;
   int count_ = 0;
   int points_ = 0;
+  int struck_ = 0;
   std::string counted_;
   std::vector<std::string> ids_;
 };

@@ -83,7 +83,7 @@ std::string LogForgeries::change(std::size_t line, std::size_t byte) const {
   std::vector<std::string> forged = lines_;
   std::string& text = forged[line];
   text[byte % text.size()] = static_cast<char>(text[byte % text.size()] ^ 0x01);
-  return expect_refused(text_of(forged), {name(line), name(line + 1)}, fmt::format("byte {} of {}", byte % text.size(), name(line)));
+  return expect_refused(text_of(forged), {name(line)}, fmt::format("byte {} of {}", byte % text.size(), name(line)));
 }
 
 std::string LogForgeries::remove(std::size_t line) const {

@@ -45,7 +45,8 @@ Receipt in_log(Receipt receipt, crypto::Signer& key) {
   };
   for (int i = 0; i < 17; ++i) append(AuditEvent::started, "", {{"version", "0.1.0"}});
   if (receipt.outcome == transparency::Outcome::done)
-    append(AuditEvent::signed_, receipt.request_id, {{"signing-set", receipt.signing_set->fingerprint().hex()}});
+    append(AuditEvent::signed_, receipt.request_id,
+           {{"signing-set", receipt.signing_set->fingerprint().hex()}, {"outputs", transparency::outputs_digest(receipt.outputs).hex()}});
   else if (receipt.outcome == transparency::Outcome::rejected)
     append(AuditEvent::rejected, receipt.request_id, {{"officer", receipt.rejection->officer}, {"reason", receipt.reason}});
   else

@@ -14,11 +14,17 @@ namespace {
 
 constexpr int kCrashShares = 8;
 
-void each_of_share(int points, int share, const std::function<std::string(int)>& strike) {
+int each_of_share(int points, int share, const std::function<std::string(int)>& strike) {
   int tried = 0;
   for (int at = 1 + share; at <= points; at += kCrashShares, ++tried) EXPECT_EQ(strike(at), "");
-  std::cout << tried << " of " << points << " points" << std::endl;
   EXPECT_GT(tried, 0);
+  return tried;
+}
+
+// What was tried and hit nothing is not counted; of many points the last few may be such.
+void tell(int struck, int tried) {
+  std::cout << struck << " of " << tried << " points were struck" << std::endl;
+  EXPECT_GE(struck, tried * 95 / 100);
 }
 
 class DaemonCrashSweep : public testing::TestWithParam<int> {};
@@ -26,13 +32,15 @@ class DaemonCrashSweep : public testing::TestWithParam<int> {};
 TEST_P(DaemonCrashSweep, NothingIsLostOrHalfMadeAtAnyPoint) {
   DaemonCrashes crashes;
   std::cout << crashes.counted() << std::endl;
-  each_of_share(crashes.points(), GetParam(), [&](int at) { return crashes.strike(at, FaultDeed::kill); });
+  const int tried = each_of_share(crashes.points(), GetParam(), [&](int at) { return crashes.strike(at, FaultDeed::kill); });
+  tell(crashes.struck(), tried);
   EXPECT_EQ(crashes.examine_log(), "");
 }
 
 TEST_P(DaemonCrashSweep, NorWhenOnlyHalfOfItWasWritten) {
   DaemonCrashes crashes;
-  each_of_share(crashes.points(), GetParam(), [&](int at) { return crashes.strike(at, FaultDeed::kill_half); });
+  const int tried = each_of_share(crashes.points(), GetParam(), [&](int at) { return crashes.strike(at, FaultDeed::kill_half); });
+  tell(crashes.struck(), tried);
   EXPECT_EQ(crashes.examine_log(), "");
 }
 
@@ -48,19 +56,22 @@ TEST_P(DaemonCrashSweep, NorWhenItDiesAgainAtEveryPointOfTheRestart) {
 
 TEST_P(DaemonCrashSweep, AnyCallThatFailsIsSaidAndTheRequestGoesOn) {
   DaemonCrashes crashes;
-  each_of_share(crashes.points_of(kDiskKinds), GetParam(), [&](int at) { return crashes.fail(at, false, kDiskKinds, EIO); });
+  const int tried = each_of_share(crashes.points_of(kDiskKinds), GetParam(), [&](int at) { return crashes.fail(at, false, kDiskKinds, EIO); });
+  tell(crashes.struck(), tried);
   EXPECT_EQ(crashes.examine_log(), "");
 }
 
 TEST_P(DaemonCrashSweep, ADiskThatCanOnlyBeReadFromAnyPointOnIsSaidAndTheRequestGoesOn) {
   DaemonCrashes crashes;
-  each_of_share(crashes.points_of(kDiskKinds), GetParam(), [&](int at) { return crashes.fail(at, true, kDiskKinds, EROFS); });
+  const int tried = each_of_share(crashes.points_of(kDiskKinds), GetParam(), [&](int at) { return crashes.fail(at, true, kDiskKinds, EROFS); });
+  tell(crashes.struck(), tried);
   EXPECT_EQ(crashes.examine_log(), "");
 }
 
 TEST_P(DaemonCrashSweep, ADiskThatIsFullFromAnyPointOnIsSaidAndTheRequestGoesOn) {
   DaemonCrashes crashes;
-  each_of_share(crashes.points_of(kRoomKinds), GetParam(), [&](int at) { return crashes.fail(at, true, kRoomKinds, ENOSPC); });
+  const int tried = each_of_share(crashes.points_of(kRoomKinds), GetParam(), [&](int at) { return crashes.fail(at, true, kRoomKinds, ENOSPC); });
+  tell(crashes.struck(), tried);
   EXPECT_EQ(crashes.examine_log(), "");
 }
 INSTANTIATE_TEST_SUITE_P(Shares, DaemonCrashSweep, testing::Range(0, kCrashShares));
@@ -90,7 +101,7 @@ class SerialCourierCrashSweep : public testing::TestWithParam<int> {};
 TEST_P(SerialCourierCrashSweep, BothWaysArriveWholeWhereverTheCourierDies) {
   SerialCourierCrashes crashes;
   std::cout << crashes.counted() << std::endl;
-  each_of_share(crashes.points(), GetParam(), [&](int at) { return crashes.strike(at, at % 2 == 0 ? FaultDeed::kill_half : FaultDeed::kill); });
+  (void)each_of_share(crashes.points(), GetParam(), [&](int at) { return crashes.strike(at, at % 2 == 0 ? FaultDeed::kill_half : FaultDeed::kill); });
 }
 INSTANTIATE_TEST_SUITE_P(Shares, SerialCourierCrashSweep, testing::Range(0, kCrashShares));
 

@@ -111,6 +111,7 @@ TEST(Receipt, IsNotMadeWhenItsLogLineSaysSomethingElse) {
   const Receipt another = changed([](Receipt& r) { r.request_id = std::string(64, 'e'); });
   expect_not_made(another, "does not say what became of this request");
   expect_not_made(changed([](Receipt& r) { r.signing_set->items.pop_back(); }), "does not say that this request's signing set was signed");
+  expect_not_made(changed([](Receipt& r) { r.outputs[0].sha256 = crypto::sha256({}); }), "about other outputs");
   expect_not_made(changed([](Receipt& r) { r.log.index = 16; }), "index and head are not those of the line");
   expect_not_made(changed([](Receipt& r) { r.log.line.replace(r.log.line.find("signed"), 6, "refused"); }), "index and head are not");
   expect_not_made(changed([](Receipt& r) { r.log.line = "{}"; }), "log: line");
@@ -158,10 +159,12 @@ TEST(Receipt, RefusesWhatWasAltered) {
 }
 
 TEST(Receipt, HasRoomForALargestPackageAndItsCatalogs) {
-  const Receipt receipt = changed([](Receipt& r) {
+  Receipt receipt = changed([](Receipt& r) {
     for (std::size_t i = r.outputs.size(); i < base::limits::kOutputFiles; ++i)
       r.outputs.push_back({"z" + std::to_string(100000 + i), crypto::sha256({}), OutputOperation::unchanged});
   });
+  tests::SoftwareKey key = tests::SoftwareKey::generate_p256();
+  receipt = tests::in_log(receipt, key);
   EXPECT_TRUE(receipt.to_json());
   expect_not_made(changed([&](Receipt& r) {
                     r.outputs = receipt.outputs;
