@@ -22,6 +22,16 @@ TEST(Crashes, OfColdsealdAtAFewPointsLoseNothingAndShowNothingHalfMade) {
   EXPECT_EQ(crashes.examine_log(), "");
 }
 
+TEST(Crashes, OfColdsealdWhileItAnswersWithoutSigningLoseNothingEither) {
+  for (const RequestCourse course : {RequestCourse::rejected, RequestCourse::refused, RequestCourse::refused_at_the_door}) {
+    DaemonCrashes crashes(course);
+    std::cout << crashes.points() << " points: " << crashes.counted() << std::endl;
+    ASSERT_GT(crashes.points(), 20);
+    for (const int at : todays_points(crashes.points(), 2)) EXPECT_EQ(crashes.strike(at, FaultDeed::kill), "");
+    EXPECT_EQ(crashes.examine_log(), "");
+  }
+}
+
 TEST(Crashes, OfTheCourierAtAFewPointsLeaveNothingHalfMadeAndTheNextRoundFinishes) {
   CourierCrashes crashes;
   std::cout << crashes.points() << " points: " << crashes.counted() << std::endl;

@@ -9,6 +9,7 @@
 #include <stdexcept>
 
 #include "crypto/digest.hpp"
+#include "crypto/keys/submitter_key.hpp"
 #include "crypto/transparency/audit_log_line.hpp"
 #include "tests/support/forged_request.hpp"
 #include "usb/files/parcel.hpp"
@@ -102,7 +103,12 @@ std::string examine_whole_log(const fs::path& file) {
 
 // ---- coldseald --------------------------------------------------------------------------------------------------
 
-DaemonCrashes::DaemonCrashes() : rig_(folder_ / "rig") {
+DaemonCrashes::DaemonCrashes(RequestCourse course) : course_(course), rig_(folder_ / "rig") {
+  // What its INF wants and is not there is an error.
+  fs::copy(COLDSEAL_SAMPLE_DIR, folder_ / "package");
+  if (course_ == RequestCourse::refused) fs::remove(folder_ / "package/coldsample.exe");
+  keys::SubmitterKey stranger = keys::SubmitterKey::generate();
+  write_text(folder_ / "stranger.pem", stranger.pem(nullptr));
   rig_.provision();
   faults_.let_the_clock_run(10);
   rig_.run_daemon_under(faults_);
@@ -124,7 +130,7 @@ bool DaemonCrashes::is_waiting(const std::string& id) const {
   bool waits = false;
   for (const std::string& event : rig_.audit_events(id)) {
     if (event == "inspected" || event == "returned-to-waiting" || event == "expired") waits = true;
-    if (event == "approval-started" || event == "delivered-to-outbox") waits = false;
+    if (event == "approval-started" || event == "rejected" || event == "delivered-to-outbox") waits = false;
   }
   return waits;
 }
@@ -138,20 +144,39 @@ bool DaemonCrashes::log_has(const std::string& id, const std::string& event) con
 
 // On its way to the inbox: complete, but not there yet.
 std::string DaemonCrashes::new_request() {
-  const ForgedRequest request(rig_, COLDSEAL_SAMPLE_DIR, folder_ / ("host-" + std::to_string(++count_)));
+  ForgedRequest request(rig_, folder_ / "package", folder_ / ("host-" + std::to_string(++count_)));
+  if (course_ == RequestCourse::refused_at_the_door) request.sign_payload(request.payload(), folder_ / "stranger.pem");
   fs::copy(request.path(), rig_.state() / "inbox" / (request.id() + ".part"), fs::copy_options::recursive);
   fs::remove_all(folder_ / ("host-" + std::to_string(count_)));
   ids_.push_back(request.id());
   return request.id();
 }
 
-// Empty when it was signed; else how far it came.
+std::string DaemonCrashes::by_people(const std::string& id) {
+  if (course_ == RequestCourse::signed_) return rig_.try_to_approve(id, two()) ? "" : "it was not signed";
+  const std::unique_ptr<AtTerminal> console = rig_.open_request(id);
+  console->type("r");
+  console->expect("reason");
+  console->type("not this one");
+  console->expect("officer:");
+  console->type(two()[0].name);
+  console->expect("PIN of " + two()[0].name);
+  console->type(two()[0].pin);
+  return console->expect_any({"is rejected", "not done", "number to read a request"}) == 0 ? "" : "it was not rejected";
+}
+
+bool DaemonCrashes::is_answered(const std::string& id) const {
+  return log_has(id, "delivered-to-outbox") || (course_ == RequestCourse::refused_at_the_door && fs::exists(rig_.outbox(id)));
+}
+
+// Empty when it was answered; else how far it came.
 std::string DaemonCrashes::whole_request(const std::string& id) {
   fs::rename(rig_.state() / "inbox" / (id + ".part"), rig_.state() / "inbox" / id);
   try {
-    wait_until("the request waits, or coldseald is gone", [&] { return !rig_.daemon().is_running() || log_has(id, "inspected"); });
+    wait_until("the request waits or is answered, or coldseald is gone", [&] { return !rig_.daemon().is_running() || log_has(id, "inspected") || is_answered(id); });
     if (!rig_.daemon().is_running()) return "coldseald ended before it waited";
-    if (!rig_.try_to_approve(id, two())) return "it was not signed";
+    if (log_has(id, "inspected"))
+      if (std::string undone = by_people(id); !undone.empty()) return undone;
     rig_.wait_for_response(id);
   } catch (const std::runtime_error& error) {   // the console lost its coldseald
     return error.what();
@@ -174,7 +199,9 @@ std::string DaemonCrashes::examine_wreck(const std::string& id) const {
     if (!wire::is_request_id(name)) return "in the outbox there is " + name;
     if (!fs::exists(entry.path() / "receipt.dsse.json")) return "half a response is visible: " + name;
     const std::string receipt = crypto::sha256(read_file(entry.path() / "receipt.dsse.json")).hex();
-    if (read_text(rig_.state() / "log/audit.jsonl").find(receipt) == std::string::npos) return "a response was never logged: " + name;
+    // A refusal at the door is made anew after a power cut; the log holds its reason and not its receipt.
+    if (!log_has(name, "intake-refused") && read_text(rig_.state() / "log/audit.jsonl").find(receipt) == std::string::npos)
+      return "a response was never logged: " + name;
   }
   const fs::path state = rig_.state();
   const bool is_somewhere = fs::exists(state / "inbox" / id / "request.dsse.json") || fs::exists(state / "spool" / id / "request.dsse.json") ||
@@ -184,6 +211,17 @@ std::string DaemonCrashes::examine_wreck(const std::string& id) const {
   return is_somewhere ? "" : "the request is lost";
 }
 
+// The receipt says what became of it, and nothing is signed that should not be.
+std::string DaemonCrashes::expect_answer(const std::string& id) const {
+  const fs::path answer = rig_.outbox(id);
+  const Finished verified = run({program("coldseal"), "verify", course_ == RequestCourse::signed_ ? answer / "files" : answer, "--receipt",
+                                 answer / "receipt.dsse.json", "--trust", rig_.trust()});
+  if (course_ == RequestCourse::signed_) return verified.status == 0 ? "" : verified.output;
+  const std::string outcome = course_ == RequestCourse::rejected ? "rejected by vault-1" : "refused by vault-1";
+  if (verified.output.find(outcome) == std::string::npos) return "not \"" + outcome + "\":\n" + verified.output;
+  return log_has(id, "signing") ? "it was signed for" : "";
+}
+
 void DaemonCrashes::restart() {
   rig_.daemon().kill();
   rig_.stop_daemon();
@@ -191,12 +229,11 @@ void DaemonCrashes::restart() {
 }
 
 std::string DaemonCrashes::finish(const std::string& id) {
-  wait_until("the request waits or is answered", [&] { return is_waiting(id) || log_has(id, "delivered-to-outbox"); });
-  if (!log_has(id, "delivered-to-outbox")) rig_.approve(id, two());
+  wait_until("the request waits or is answered", [&] { return is_waiting(id) || is_answered(id); });
+  if (!is_answered(id))
+    if (std::string undone = by_people(id); !undone.empty()) return undone;
   rig_.wait_for_response(id);
-  const Finished verified = run({program("coldseal"), "verify", rig_.outbox(id) / "files", "--receipt", rig_.outbox(id) / "receipt.dsse.json",
-                                 "--trust", rig_.trust()});
-  if (verified.status != 0) return verified.output;
+  if (std::string wrong = expect_answer(id); !wrong.empty()) return wrong;
   const fs::path state = rig_.state();
   wait_until("nothing but the answer is left", [&] {
     return !fs::exists(state / "inbox" / id) && !fs::exists(state / "spool" / id) && !fs::exists(state / "spool" / (id + ".part")) &&
@@ -298,7 +335,7 @@ std::string DaemonCrashes::fail(int at, bool for_long, std::uint32_t kinds, int 
 std::string DaemonCrashes::examine_log() const {
   if (std::string wrong = examine_whole_log(rig_.state() / "log/audit.jsonl"); !wrong.empty()) return wrong;
   for (const std::string& id : ids_)
-    if (!log_has(id, "delivered-to-outbox")) return id + " was never answered";
+    if (!is_answered(id)) return id + " was never answered";
   return "";
 }
 

@@ -19,9 +19,13 @@ namespace tests {
 // What the log says, in a form that can be judged. Errors are text; empty is good.
 std::string examine_whole_log(const std::filesystem::path& file);
 
+// What becomes of the request: two officers approve it, one rejects it, its inspection finds an error, or it is refused at the
+// door for its submitter.
+enum class RequestCourse { signed_, rejected, refused, refused_at_the_door };
+
 class DaemonCrashes {  // one appliance; every point is a request of its own
  public:
-  DaemonCrashes();
+  explicit DaemonCrashes(RequestCourse course = RequestCourse::signed_);
   int points() const { return points_; }   // from a request in the inbox to its answer in the outbox
   std::string counted() const { return counted_; }   // "12 create, 40 write, ..."
   // Each says what went wrong, in words; empty when all is well.
@@ -38,11 +42,15 @@ class DaemonCrashes {  // one appliance; every point is a request of its own
  private:
   std::string new_request();
   std::string whole_request(const std::string& id);   // as far as it goes
+  std::string by_people(const std::string& id);       // what they do at the console
+  bool is_answered(const std::string& id) const;
+  std::string expect_answer(const std::string& id) const;
   std::string examine_wreck(const std::string& id) const;
   std::string finish(const std::string& id);
   bool is_waiting(const std::string& id) const;
   bool log_has(const std::string& id, const std::string& event) const;
   void restart();
+  RequestCourse course_;
   TempDir folder_;
   Faults faults_;
   ApplianceRig rig_;

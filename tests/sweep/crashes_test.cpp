@@ -76,6 +76,19 @@ TEST_P(DaemonCrashSweep, ADiskThatIsFullFromAnyPointOnIsSaidAndTheRequestGoesOn)
 }
 INSTANTIATE_TEST_SUITE_P(Shares, DaemonCrashSweep, testing::Range(0, kCrashShares));
 
+class UnsignedCrashSweep : public testing::TestWithParam<RequestCourse> {};
+
+TEST_P(UnsignedCrashSweep, ARequestThatIsNotSignedIsNotLostEither) {
+  DaemonCrashes crashes(GetParam());
+  std::cout << crashes.counted() << std::endl;
+  int tried = 0;
+  for (int at = 1; at <= crashes.points(); ++at, ++tried) EXPECT_EQ(crashes.strike(at, at % 2 == 0 ? FaultDeed::kill_half : FaultDeed::kill), "");
+  tell(crashes.struck(), tried);
+  EXPECT_EQ(crashes.examine_log(), "");
+}
+INSTANTIATE_TEST_SUITE_P(Courses, UnsignedCrashSweep,
+                         testing::Values(RequestCourse::rejected, RequestCourse::refused, RequestCourse::refused_at_the_door));
+
 TEST(CourierCrashSweep, NothingHalfMadeIsSeenAtAnyPointAndTheNextRoundFinishes) {
   CourierCrashes crashes;
   std::cout << crashes.points() << " points: " << crashes.counted() << std::endl;
