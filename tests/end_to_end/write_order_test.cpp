@@ -68,6 +68,22 @@ void expect_order(const std::vector<std::string>& calls) {
   EXPECT_GT(syncs, 20U);
 }
 
+// Where that call is, or the end.
+std::size_t at(const std::vector<std::string>& calls, const std::string& begin, const std::string& end = "") {
+  const auto found = std::find_if(calls.begin(), calls.end(), [&](const std::string& call) { return call.starts_with(begin) && call.ends_with(end); });
+  EXPECT_NE(found, calls.end()) << begin << " ... " << end;
+  return static_cast<std::size_t>(found - calls.begin());
+}
+
+// The line that says so stands in the log before what it says is seen.
+void expect_lines_first(const std::vector<std::string>& calls, const std::string& id) {
+  EXPECT_LT(at(calls, "event received"), at(calls, "rename", "/spool/" + id));
+  EXPECT_LT(at(calls, "event inspected"), at(calls, "event approval-started"));
+  EXPECT_LT(at(calls, "event signing"), at(calls, "open ", "/outbox/" + id + ".part/files/coldsample.sys.part"));
+  EXPECT_LT(at(calls, "event signed"), at(calls, "open ", "/outbox/" + id + ".part/receipt.dsse.json.part"));
+  EXPECT_LT(at(calls, "event delivered-to-outbox"), at(calls, "rename", "/outbox/" + id));
+}
+
 TEST(WriteOrder, OfARequestLetsNothingTakeEffectBeforeItIsOnTheDisk) {
   const TempDir folder;
   Faults daemon_calls;
@@ -79,9 +95,10 @@ TEST(WriteOrder, OfARequestLetsNothingTakeEffectBeforeItIsOnTheDisk) {
   rig.provision();
   rig.run_daemon_under(daemon_calls);
   rig.start_daemon();
+  std::string id;
   {
     const Background courier(courier_calls.before(rig.courier({"--stick", rig.stick()})), folder / "courier.log");
-    const std::string id = rig.make_request(COLDSEAL_SAMPLE_DIR, "10_X64", rig.stick());
+    id = rig.make_request(COLDSEAL_SAMPLE_DIR, "10_X64", rig.stick());
     rig.wait_for_journal(id, "waits for the officers");
     rig.approve(id, {ApplianceRig::officers()[0], ApplianceRig::officers()[1]});
     wait_until("the response is on the stick", [&] { return fs::exists(rig.stick() / "coldseal/responses" / id); });
@@ -92,6 +109,7 @@ TEST(WriteOrder, OfARequestLetsNothingTakeEffectBeforeItIsOnTheDisk) {
   }
   rig.stop_daemon();
   expect_order(daemon_calls.traced());
+  expect_lines_first(daemon_calls.traced(), id);
   expect_order(courier_calls.traced());
 }
 

@@ -77,6 +77,19 @@ void note(const char* call, int descriptor, const char* path) {
   (void)REAL(write)(trace, line, size + 1);
 }
 
+// What a line of the audit log says, before the line of the call that writes it: "event signed".
+void note_event(const void* bytes, std::size_t size) {
+  constexpr char kEvent[] = "\"event\":\"";
+  const auto* const begin = static_cast<const char*>(bytes);
+  const auto* const end = begin + size;
+  const auto* const key = std::search(begin, end, kEvent, kEvent + sizeof kEvent - 1);
+  if (key == end) return;
+  const auto* const name = key + sizeof kEvent - 1;
+  char line[80];
+  const int length = std::snprintf(line, sizeof line, "event %.*s\n", static_cast<int>(std::find(name, end, '"') - name), name);
+  (void)REAL(write)(trace, line, std::min<std::size_t>(static_cast<std::size_t>(length), sizeof line - 1));
+}
+
 enum class Verdict { go_on, half, fail };
 
 // Counts the point, and says what is to become of it; errno is set for a call that is to fail.
@@ -203,6 +216,7 @@ COLDSEAL_OPENAT(openat)
 COLDSEAL_OPENAT(openat64)
 
 ssize_t write(int descriptor, const void* bytes, size_t size) {
+  if (trace >= 0 && getpid() == owner) note_event(bytes, size);
   return written(
       "write", descriptor, [&] { return REAL(write)(descriptor, bytes, size); },
       [&] { return REAL(write)(descriptor, bytes, size / 2); });
