@@ -38,5 +38,27 @@ TEST(LongLogTime, TenThousandRequestsAreReplayedInLessThanTwoSeconds) {
   EXPECT_LT(took, 2.0);
 }
 
+// The same as coldseald does it: with the TPM's anchor, and everything that a start puts right.
+TEST(LongLogTime, ColdsealdIsReadyAfterTenThousandRequestsInLessThanTwoSeconds) {
+  const TempDir folder;
+  ApplianceRig rig(folder / "rig");
+  rig.provision();
+  ASSERT_EQ(write_long_log(rig.state() / "log/audit.jsonl", 10'000, UINT64_MAX, 0), 10'000U);
+  rig.administer({"log", "rebaseline"}, {ApplianceRig::administrators()[0], ApplianceRig::administrators()[1]});
+  double took = 1e9;
+  for (int attempt = 0; attempt < 3 && took > 2.0; ++attempt) {
+    rig.start_daemon();
+    rig.daemon().wait_for("coldseald is ready");
+    const double before = seconds_of_programs();
+    rig.stop_daemon();   // its time counts when it has ended: a little more than it took to be ready
+    took = std::min(took, seconds_of_programs() - before);
+    std::cout << took << " s" << std::endl;
+#if !defined(NDEBUG) || defined(__SANITIZE_ADDRESS__)
+    return;
+#endif
+  }
+  EXPECT_LT(took, 2.0);
+}
+
 }  // namespace
 }  // namespace tests

@@ -8,6 +8,7 @@
 #include "appliance/anchored_log.hpp"
 #include "appliance/request_book.hpp"
 #include "tests/support/long_log.hpp"
+#include "tests/support/process.hpp"
 #include "tests/support/temp_dir.hpp"
 
 namespace tests {
@@ -39,6 +40,16 @@ TEST(LongLog, OfMoreThanAGibibyteIsReplayedInALittleMemoryForEachRequestAndAppen
   const std::uint64_t lines = opened->log.lines();
   ASSERT_TRUE(opened->log.append(transparency::AuditEvent::started, "", {}).has_value());
   EXPECT_EQ(opened->log.lines(), lines + 1);
+}
+
+TEST(LongLog, OfMoreThanAGibibyteIsShownInConstantMemory) {
+  const TempDir folder;
+  const std::filesystem::path file = folder / "audit.jsonl";
+  write_long_log(file, UINT64_MAX, (1ULL << 30) + 1);
+  // A limit on the address space: what would hold the log, or its lines, ends.
+  const Finished shown = run({"sh", "-c", "ulimit -v 400000; exec \"$0\" audit show \"$1\" >\"$2\"", program("coldseal"), file, folder / "shown.txt"});
+  EXPECT_EQ(shown.status, 0) << shown.output;
+  EXPECT_GT(std::filesystem::file_size(folder / "shown.txt"), 1U << 20);
 }
 
 }  // namespace
