@@ -117,6 +117,7 @@ Result<crypto::Digest> SignedFile::signed_digest(DigestAlgorithm algorithm) cons
 
 Result<void> SignedFile::expect_signature_for(ByteView signed_data_der) const {
   const cms::SignedData data = TRY(cms::SignedData::parse(signed_data_der));
+  if (data.signers().size() != 1) return fail(Errc::refused, fmt::format("{} signers, one is wanted in a signature", data.signers().size()));
   if (catalog_) {
     if (!std::ranges::equal(data.content_der(), catalog_->content_der()))
       return fail(Errc::mismatch, "signature is over another list than this catalog's");
@@ -154,6 +155,7 @@ Result<crypto::Digest> SignedFile::write_with(const std::vector<Bytes>& signatur
 }
 
 Result<void> SignedFile::replace(const std::filesystem::path& out, const std::vector<Bytes>& signatures) const {
+  TRY(usb::expect_file_or_nothing(out));
   const std::filesystem::path beside = out.string() + ".coldseal-new";
   struct Removed {   // whatever goes wrong
     const std::filesystem::path& file;

@@ -82,6 +82,7 @@ class Plan {   // which signatures of which files get a timestamp
     for (std::size_t entry = 0; entry < file.signatures().size(); ++entry) {
       const auto look = [&](ByteView signature, const std::string& slot) -> Result<Bytes> {
         const std::string full = entry == 0 ? slot : fmt::format("entry {}, {}", entry + 1, slot);
+        has_slot_ = has_slot_ || options_.slot == full;
         if ((options_.slot == "all" || options_.slot == full) && (options_.again || !has_timestamp(signature)))
           wanted_.push_back({path, full, TRY(imprint_of(signature, algorithm_))});
         return base::to_bytes(signature);
@@ -96,6 +97,11 @@ class Plan {   // which signatures of which files get a timestamp
   const std::vector<Wanted>& wanted() const { return wanted_; }
   const std::vector<std::string>& files() const { return files_; }
   std::size_t looked_at() const { return looked_at_; }
+  // A name that no signature has is a mistake, not nothing to do.
+  Result<void> expect_slot() const {
+    if (options_.slot == "all" || has_slot_) return {};
+    return fail(Errc::refused, "--slot " + printable(options_.slot) + ": no signature has this name; `signature list` shows them");
+  }
 
   // The file with its timestamps.
   Result<void> write(const std::string& path, const Tokens& tokens) const {
@@ -132,6 +138,7 @@ class Plan {   // which signatures of which files get a timestamp
   crypto::DigestAlgorithm algorithm_;
   std::vector<Wanted> wanted_;
   std::vector<std::string> files_;
+  bool has_slot_ = false;
   std::size_t looked_at_ = 0;
 };
 
@@ -310,6 +317,7 @@ Result<Exit> timestamp(const TimestampOptions& options) {
   Plan plan(options, algorithm);
   for (const std::string& path : options.paths) TRY(plan.add(path));
   if (!options.response.empty()) TRY(add_all(options.response, trust, plan));
+  TRY(plan.expect_slot());
   if (plan.wanted().empty()) {
     if (options.json)
       print_json({{"timestamps", Json::array()}});

@@ -76,7 +76,7 @@ Result<CabFile> CabFile::parse(const base::ByteSource& file) {
     const bool is_empty = std::all_of(area.begin(), area.end(), [](std::uint8_t octet) { return octet == 0; });
     if (!is_empty) {
       if (header_reserve != kAreaSize || u32(area, 0) != kAreaMark)
-        return fail(Errc::unsupported, fmt::format("reserved area of {} bytes holds something other than a signature's place",
+        return fail(Errc::refused, fmt::format("reserved area of {} bytes holds something other than a signature's place",
                                                    header_reserve));
       const std::uint64_t signature_at = u32(area, 4);
       cab.signature_size_ = u32(area, 8);

@@ -24,7 +24,7 @@ Result<bool> looks_like_cab(const base::ByteSource& file);   // "MSCF"; only Err
 class CabFile {
  public:
   // Errc::malformed for offsets and lengths outside the file, and bytes after the cabinet that are no signature;
-  // Errc::unsupported for one of a set of cabinets, and for a reserved area that holds something else.
+  // Errc::unsupported for one of a set of cabinets, Errc::refused for a reserved area that holds something else: it could be a signature that is not read here.
   static Result<CabFile> parse(const base::ByteSource& file);
 
   bool is_signed() const { return signature_size_ != 0; }

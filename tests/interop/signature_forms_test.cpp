@@ -128,6 +128,25 @@ TEST_F(SignatureForms, AnExtractedSignatureCanBeAttachedAgainAndOnlyToItsFile) {
   EXPECT_FALSE(std::filesystem::exists(dir_ / "no.sys"));
 }
 
+TEST_F(SignatureForms, NoFolderIsReplacedByAFile) {
+  make_rsa();
+  tests::write_file(dir_ / "in.sys", three_sections());
+  sign({}, "in.sys", "signed.sys");
+  std::filesystem::create_directory(dir_ / "folder");
+  tests::write_text(dir_ / "folder/file", "kept");
+  ASSERT_EQ(coldseal({"signature", "extract", file("signed.sys"), "-o", file("signature.der")}).status, 0);
+  for (const std::vector<std::string>& words : {std::vector<std::string>{"signature", "remove", file("signed.sys")},
+                                                {"signature", "attach", file("in.sys"), file("signature.der")},
+                                                {"signature", "extract", file("signed.sys")}}) {
+    std::vector<std::string> command = words;
+    command.insert(command.end(), {"-o", file("folder")});
+    const tests::Outcome refused = coldseal(command);
+    EXPECT_EQ(refused.status, 1) << words[1] << refused.output;
+    EXPECT_NE(refused.output.find("a folder"), std::string::npos) << refused.output;
+    EXPECT_EQ(tests::read_text(dir_ / "folder/file"), "kept") << words[1];
+  }
+}
+
 TEST_F(SignatureForms, ListShowsEverySignature) {
   make_rsa();
   tests::write_file(dir_ / "in.sys", three_sections());

@@ -34,6 +34,9 @@ cms::Content cab_content_like_osslsigncode(const crypto::Digest& digest) {
 
 Result<Bytes> sign_like_osslsigncode(const cms::Content& content, const crypto::SigningIdentity& identity,
                                      crypto::DigestAlgorithm algorithm, base::Time signing_time, crypto::Signer& key) {
+  const bool is_ecdsa = key.algorithm() != crypto::KeyAlgorithm::rsa_pkcs1;
+  if (is_ecdsa && algorithm != crypto::DigestAlgorithm::sha256 && algorithm != crypto::DigestAlgorithm::sha384)
+    return base::fail(base::Errc::unsupported, "ECDSA with another digest than SHA-256 or SHA-384");
   const der::Element element = TRY(der::expect_single(content.der, der::kSequence));
   const crypto::Digest message_digest = crypto::digest_of(algorithm, element.value);
   const Bytes attributes = der::set_of({
@@ -45,9 +48,8 @@ Result<Bytes> sign_like_osslsigncode(const cms::Content& content, const crypto::
   const Bytes signature = TRY(key.sign(crypto::digest_of(algorithm, attributes)));
   const der::Element attribute_set = TRY(der::expect_single(attributes, der::kSet));
   const crypto::Certificate& leaf = identity.leaf();
-  const Bytes key_algorithm = key.algorithm() == crypto::KeyAlgorithm::rsa_pkcs1
-                                  ? der::algorithm(oids::kRsaEncryption)
-                                  : der::sequence({der::oid(oids::kEcdsaWithSha256)});
+  const der::Oid& ecdsa = algorithm == crypto::DigestAlgorithm::sha384 ? oids::kEcdsaWithSha384 : oids::kEcdsaWithSha256;
+  const Bytes key_algorithm = is_ecdsa ? der::sequence({der::oid(ecdsa)}) : der::algorithm(oids::kRsaEncryption);
   const Bytes signer_info = der::sequence(
       {der::integer(1), der::sequence({leaf.issuer_der(), der::element(der::kInteger, leaf.serial())}),
        der::algorithm(algorithm), der::element(der::context(0), attribute_set.value), key_algorithm,

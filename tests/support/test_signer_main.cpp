@@ -193,7 +193,8 @@ Result<void> sign_cab(const base::ByteSource& file, const std::string& out, cons
 }
 
 Result<void> sign_catalog(const base::ByteSource& file, const std::string& out, const Options& options, Setup& setup) {
-  if (options.dual) return fail(Errc::usage, "--dual: catalogs have one signature");
+  if (options.dual || options.append) return fail(Errc::usage, "--dual and --append: catalogs have one signature");
+  if (options.page_hashes) return fail(Errc::usage, "--page-hashes: those of a catalog's members are in it before it is signed");
   const base::Bytes der = TRY(base::read_all(file, base::limits::kCatalogBytes));
   const cms::SignedData catalog = TRY(base::within("neither a PE image, a cabinet nor a catalog", cms::SignedData::parse(der)));
   if (!(catalog.content_type() == der::oids::kCertificateTrustList))

@@ -74,7 +74,18 @@ Result<crypto::Digest> digest_on_medium(int descriptor, std::uint64_t size, cons
 
 }  // namespace
 
+Result<void> expect_file_or_nothing(const fs::path& at) {
+  struct stat status {};
+  if (::lstat(at.c_str(), &status) != 0) return {};   // what is wrong with the folder is said when the file is made
+  if (S_ISREG(status.st_mode)) return {};
+  return fail(Errc::refused, fmt::format("{}: there is {} here, which is not replaced; name a file", shown(at),
+                                         S_ISDIR(status.st_mode)   ? "a folder"
+                                         : S_ISLNK(status.st_mode) ? "a symbolic link"
+                                                                   : "a device or the like"));
+}
+
 Result<FileWriter> FileWriter::create(const fs::path& file) {
+  TRY(expect_file_or_nothing(file));
   FileWriter writer;
   writer.file_ = file;
   writer.part_ = with_suffix(file, ".part");

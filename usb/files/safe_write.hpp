@@ -41,6 +41,9 @@ class FileWriter final : public base::ByteSink {  // one file being written; rem
   crypto::Hasher hasher_{crypto::DigestAlgorithm::sha256};
 };
 
+// Errc::refused when there is something else than a regular file: a folder, a device, a symbolic link would be gone.
+base::Result<void> expect_file_or_nothing(const std::filesystem::path& at);
+
 base::Result<crypto::Digest> write_file(const std::filesystem::path& file, base::ByteView bytes);
 // Copies a source; the result's digest is that of the bytes now on the medium.
 base::Result<crypto::Digest> copy_file(const base::ByteSource& from, const std::filesystem::path& to);

@@ -104,7 +104,7 @@ TEST(CabFile, RefusesWhatIsNoSingleWholeCabinet) {
   }
   tests::CabDescription used;
   used.reserve = Bytes(24, 0x11);
-  EXPECT_EQ(refusal(tests::build_cab(used)), base::Errc::unsupported);
+  EXPECT_EQ(refusal(tests::build_cab(used)), base::Errc::refused);
   Bytes longer = tests::build_cab();
   longer.push_back(0);
   EXPECT_EQ(refusal(longer), base::Errc::malformed);

@@ -263,6 +263,10 @@ TEST(VerifyPe, FindsNothingWrongWithGenuineFilesExceptTheirCertificates) {
         EXPECT_TRUE(finding.id.starts_with("chain.") || finding.id == "signature.key-unsupported")
             << name << ": " << finding.id << ": " << finding.cause;
       }
+    // One bit in the middle of the image: its digest is another.
+    Bytes tampered = file;
+    tampered[file.size() / 3] ^= 1U;
+    EXPECT_TRUE(has(verify_pe(MemorySource(tampered), {}, tests::at("2020-06-20T00:00:00Z")), "pe.digest-mismatch")) << name;
   }
   const Bytes unsigned_program = tests::read_file(std::filesystem::path(corpus) / "signed" / "class-library.dll");
   EXPECT_TRUE(has(verify_pe(MemorySource(unsigned_program), {}, tests::kNow), "pe.not-signed"));

@@ -72,6 +72,23 @@ TEST(SafeWrite, RemovesAFolderSoThatItsNameNeverShowsAPartOfIt) {
   EXPECT_EQ(entries(dir.path()), 0U);
 }
 
+TEST(SafeWrite, ReplacesNoFolderDeviceOrLink) {
+  const tests::TempDir dir;
+  fs::create_directory(dir / "folder");
+  tests::write_text(dir / "folder/file", "kept");
+  ASSERT_EQ(::mkfifo((dir / "fifo").c_str(), 0600), 0);
+  fs::create_symlink(dir / "folder/file", dir / "link");
+  for (const char* const name : {"folder", "fifo", "link"}) {
+    const auto refused = write_file(dir / name, base::as_bytes("new"));
+    ASSERT_FALSE(refused) << name;
+    EXPECT_EQ(refused.error().code(), base::Errc::refused) << refused.error().text();
+    EXPECT_FALSE(fs::exists(dir / (std::string(name) + ".part")));
+  }
+  EXPECT_EQ(tests::read_text(dir / "folder/file"), "kept");
+  EXPECT_TRUE(fs::is_symlink(dir / "link"));
+  EXPECT_TRUE(fs::is_fifo(dir / "fifo"));
+}
+
 TEST(SafeWrite, NeedsItsFolder) {
   const tests::TempDir dir;
   const auto written = write_file(dir / "missing/a", base::as_bytes("x"));
