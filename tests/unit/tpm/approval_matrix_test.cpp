@@ -2,6 +2,7 @@
 #include <array>
 
 #include "crypto/attest/sign_command.hpp"
+#include "crypto/base/byte_writer.hpp"
 #include "tests/unit/tpm/custody_fixture.hpp"
 #include "tpm/key_objects.hpp"
 #include "tpm/officer_session.hpp"
@@ -12,10 +13,10 @@ namespace {
 using base::Errc;
 using crypto::KeyAlgorithm;
 
-enum class Use { as_approved, other_digest, other_key, other_class, other_scheme, other_session, same_handle_again, after_expiry, after_reset };
+enum class Use { as_approved, other_digest, other_key, other_class, other_hash, other_session, same_handle_again, after_expiry, after_reset };
 
 std::string name_of_use(const testing::TestParamInfo<Use>& use) {
-  constexpr std::array kNames = {"AsApproved", "OtherDigest", "OtherKey", "OtherClass", "OtherScheme", "OtherSession", "SameHandleAgain", "AfterExpiry", "AfterReset"};
+  constexpr std::array kNames = {"AsApproved", "OtherDigest", "OtherKey", "OtherClass", "OtherHash", "OtherSession", "SameHandleAgain", "AfterExpiry", "AfterReset"};
   return kNames[static_cast<std::size_t>(use.param)];
 }
 
@@ -67,7 +68,7 @@ class ApprovalMatrix : public Custody, public testing::WithParamInterface<Use> {
       TRY(policy_command(context, main, attest::CommandCode::sign));
       return sign_digest(context, key, main, digest);
     };
-    // Presented for what it is used for, and presented for what it was given for: both must fail.
+    // Presented for what it is used for, and presented for what it was given for: the TPM must refuse both.
     const Result<Bytes> honest = attempt(outer(key_class, command, approved));
     if (honest) return honest;
     TRY(restart(context, main));
@@ -79,7 +80,8 @@ class ApprovalMatrix : public Custody, public testing::WithParamInterface<Use> {
       original = outer(0, must(attest::sign_cp_hash(area.name(), area.algorithm(), driver)), as_given);
     }
     const Result<Bytes> dressed_up = attempt(original);
-    if (dressed_up) return dressed_up;
+    // A TPM that fails has refused nothing: such an error goes to the caller, who wants refusals.
+    if (dressed_up || dressed_up.error().code() != Errc::refused) return dressed_up;
     return honest;
   }
 };
@@ -112,7 +114,7 @@ TEST_P(ApprovalMatrix, OnlyTheDiagonalSigns) {
     case Use::other_class:
       outcome = use(approved, *main, approved.of_class_one, 1, driver);
       break;
-    case Use::other_scheme:   // ECDSA with SHA-384 instead of SHA-256
+    case Use::other_hash:   // ECDSA with SHA-384 instead of SHA-256; the scheme alone is ApprovalOfAScheme below
       outcome = use(approved, *main, approved.first, 0, longer);
       break;
     case Use::other_session: {
@@ -152,9 +154,87 @@ TEST_P(ApprovalMatrix, OnlyTheDiagonalSigns) {
   EXPECT_EQ(static_cast<int>(outcome.error().code()), static_cast<int>(Errc::refused)) << outcome.error().text();
 }
 INSTANTIATE_TEST_SUITE_P(Uses, ApprovalMatrix,
-                         testing::Values(Use::as_approved, Use::other_digest, Use::other_key, Use::other_class, Use::other_scheme, Use::other_session,
+                         testing::Values(Use::as_approved, Use::other_digest, Use::other_key, Use::other_class, Use::other_hash, Use::other_session,
                                          Use::same_handle_again, Use::after_expiry, Use::after_reset),
                          name_of_use);
+
+// The scheme alone: one RSA key, one 32-byte digest, one hash. Both orders, so that it shows that the key can sign either way.
+struct Schemes {
+  const char* name;
+  TPMI_ALG_SIG_SCHEME approved;
+  TPMI_ALG_SIG_SCHEME other;
+};
+
+class ApprovalOfAScheme : public Custody, public testing::WithParamInterface<Schemes> {
+ protected:
+  // What crypto/attest/sign_command.cpp computes, but for any scheme.
+  crypto::Digest inner(const LoadedKey& key, TPMI_ALG_SIG_SCHEME scheme) const {
+    base::ByteWriter command;
+    command.u32be(TPM2_CC_Sign).put(key.area.name()).u16be(32).put(driver.bytes()).u16be(scheme).u16be(TPM2_ALG_SHA256);
+    command.u16be(TPM2_ST_HASHCHECK).u32be(TPM2_RH_NULL).u16be(0);
+    return crypto::sha256(command.bytes());
+  }
+  // Two officers approve a signature with that scheme, and both gates are opened for it. The session may then sign it.
+  void approve(const LoadedKey& key, const Loaded& main, TPMI_ALG_SIG_SCHEME scheme) {
+    Context& context = device->context();
+    const crypto::Digest command = inner(key, scheme);
+    const Bytes nonce = must(nonce_of(context, main));
+    const crypto::Digest outer =
+        attest::open_gate_cp_hash(attest::name_of(attest::quorum_gate(0)), must(tpm_handle_of(context, main)), nonce, command);
+    std::vector<Ticket> tickets;
+    for (const unsigned i : {0U, 1U}) {
+      const auto entry = must(PinEntry::open(*device, three.officers[i], secret(pin(three.officers[i]))));
+      tickets.push_back(must(entry->ticket(outer, kApprovalLifetime)));
+    }
+    const NvIndex roster = must(NvIndex::open(context, attest::roster_index(0)));
+    const NvIndex gate = must(NvIndex::open(context, attest::quorum_gate(0)));
+    const Loaded session = must(policy_session(context));
+    must(satisfy_quorum(context, session, must(tree_of(three)), three.officers, {&tickets[0], &tickets[1], nullptr}, outer));
+    must(policy_roster(context, session, roster));
+    must(open_gate(context, gate, main, session, command, nonce));
+    must(firmware->open_for(main, session, command));
+    must(policy_command(context, main, attest::CommandCode::sign));
+  }
+  TSS2_RC sign(const LoadedKey& key, const Loaded& main, TPMI_ALG_SIG_SCHEME wanted, Owned<TPMT_SIGNATURE>& signature) {
+    TPMT_SIG_SCHEME scheme{};
+    scheme.scheme = wanted;
+    scheme.details.any.hashAlg = TPM2_ALG_SHA256;
+    TPMT_TK_HASHCHECK no_ticket{};
+    no_ticket.tag = TPM2_ST_HASHCHECK;
+    no_ticket.hierarchy = TPM2_RH_NULL;
+    const TPM2B_DIGEST input = to_digest(driver.bytes());
+    TPMT_SIGNATURE* raw = nullptr;
+    const TSS2_RC code =
+        Esys_Sign(device->context().esys(), key.object.handle(), main.handle(), kNone, kNone, &input, &scheme, &no_ticket, &raw);
+    signature.reset(raw);
+    return code;
+  }
+};
+
+TEST_P(ApprovalOfAScheme, IsRefusedByTheTpmForTheSameDigestInTheOtherScheme) {
+  { const QuorumKey made = key_of_three(KeyAlgorithm::rsa_pkcs1); }
+  const LoadedKey key = must(load_key(device->context(), blob, kQuorumKeyAttributes, world.map().signing_key_policy(0).bytes()));
+  ASSERT_EQ(inner(key, TPM2_ALG_RSASSA), must(attest::sign_cp_hash(key.area.name(), KeyAlgorithm::rsa_pkcs1, driver)));
+  const Loaded main = must(policy_session(device->context()));
+  Owned<TPMT_SIGNATURE> signature;
+  approve(key, main, GetParam().approved);
+  const TSS2_RC refused = sign(key, main, GetParam().other, signature);
+  EXPECT_EQ(tpm_error(refused), TPM2_RC_POLICY_FAIL) << std::hex << refused;
+  EXPECT_EQ(signature, nullptr);
+
+  must(restart(device->context(), main));
+  approve(key, main, GetParam().approved);
+  ASSERT_EQ(sign(key, main, GetParam().approved, signature), TSS2_RC_SUCCESS);
+  ASSERT_NE(signature, nullptr);
+  EXPECT_EQ(signature->sigAlg, GetParam().approved);
+  // Ours is the PKCS#1 one, and a verifier of that kind can tell.
+  const auto verdict = must(crypto::PublicKey::parse(key.area.spki())).verify(driver, bytes_of(signature->signature.rsassa.sig));
+  EXPECT_EQ(verdict.has_value(), GetParam().approved == TPM2_ALG_RSASSA);
+}
+INSTANTIATE_TEST_SUITE_P(Rsa, ApprovalOfAScheme,
+                         testing::Values(Schemes{"Pkcs1UsedForPss", TPM2_ALG_RSASSA, TPM2_ALG_RSAPSS},
+                                         Schemes{"PssUsedForPkcs1", TPM2_ALG_RSAPSS, TPM2_ALG_RSASSA}),
+                         [](const auto& schemes) { return std::string(schemes.param.name); });
 
 using PresentedApprovals = Custody;
 

@@ -145,7 +145,7 @@ TEST_F(QuorumKeyTest, TheTpmRefusesTicketsForOneDigestUsedForAnother) {
     ASSERT_NE(must(tpm_handle_of(context, elsewhere)), handle);
     expect_error(opened(elsewhere, sign_driver), Errc::refused, "approvals are not for this file and key");
   }
-  // As approved; and then used for another digest, another scheme, and a second time.
+  // As approved; and then used for another digest, another hash, and a second time.
   ASSERT_OK(opened(main, sign_driver));
   expect_error(sign_digest(context, raw, main, other), Errc::refused, "approvals are not for this file and key");
   const crypto::Digest longer = crypto::digest_of(crypto::DigestAlgorithm::sha384, base::as_bytes("driver.cat"));
