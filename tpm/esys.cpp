@@ -3,7 +3,10 @@
 #include <fmt/format.h>
 #include <tss2/tss2_tctildr.h>
 
+#include <array>
 #include <cstdlib>
+
+#include "crypto/base/byte_writer.hpp"
 
 namespace tpm {
 
@@ -58,10 +61,30 @@ void Context::let_go(ESYS_TR handle) {
   (void)Esys_TR_Close(esys_, &handle);
 }
 
+namespace {
+
+// TPM2_FlushContext without ESYS: once an answer was lost or altered, ESYS takes no command any more, not even this one. When it
+// does not succeed either, the TPM is gone, and what was loaded with it; or the next Device::open() sees to it.
+void flush_past(ESYS_CONTEXT* esys, TPM2_HANDLE handle) {
+  TSS2_TCTI_CONTEXT* transport = nullptr;
+  if (Esys_GetTcti(esys, &transport) != TSS2_RC_SUCCESS) return;
+  const Bytes command = base::ByteWriter().u16be(TPM2_ST_NO_SESSIONS).u32be(14).u32be(TPM2_CC_FlushContext).u32be(handle).bytes();
+  const TSS2_TCTI_CONTEXT_COMMON_V1& functions = functions_of(transport);
+  if (functions.transmit(transport, command.size(), command.data()) != TSS2_RC_SUCCESS) return;
+  std::array<std::uint8_t, TPM2_MAX_RESPONSE_SIZE> answer{};
+  std::size_t size = answer.size();
+  (void)functions.receive(transport, &size, answer.data(), TSS2_TCTI_TIMEOUT_BLOCK);
+}
+
+}  // namespace
+
 Loaded::~Loaded() {
-  // Nothing can be done about a flush that does not succeed: the TPM is gone then, and its sessions with it.
-  if (handle_ != ESYS_TR_NONE && Esys_FlushContext(context_->esys(), handle_) != TSS2_RC_SUCCESS)
-    Esys_TR_Close(context_->esys(), &handle_);
+  if (handle_ == ESYS_TR_NONE) return;
+  TPM2_HANDLE in_tpm = 0;
+  const bool known = Esys_TR_GetTpmHandle(context_->esys(), handle_, &in_tpm) == TSS2_RC_SUCCESS;
+  if (Esys_FlushContext(context_->esys(), handle_) == TSS2_RC_SUCCESS) return;
+  if (known) flush_past(context_->esys(), in_tpm);
+  Esys_TR_Close(context_->esys(), &handle_);
 }
 
 namespace {

@@ -69,6 +69,11 @@ ByteView bytes_of(const Sized& sized) {
     return ByteView(sized.buffer).first(sized.size);
 }
 
+// What every transport begins with; the macros of tss2_tcti.h cast in the old style.
+inline const TSS2_TCTI_CONTEXT_COMMON_V1& functions_of(TSS2_TCTI_CONTEXT* transport) {
+  return *reinterpret_cast<const TSS2_TCTI_CONTEXT_COMMON_V1*>(transport);
+}
+
 class Context {  // one connection to one TPM
  public:
   static Result<std::unique_ptr<Context>> open(const std::string& tcti);

@@ -1,5 +1,5 @@
 // The road to the TPM breaks, or somebody sits on it: nothing but the approved digest's signature ever comes out, nothing
-// stays loaded, and the next request works.
+// stays loaded, and the next request works, whichever command it was.
 #include <algorithm>
 #include <array>
 
@@ -23,7 +23,7 @@ class Bus : public Custody {
   struct Outcome {
     bool opened = false;
     Result<Bytes> signature = base::fail(Errc::tpm, "not come so far");
-    std::size_t still_loaded = 0;   // with the key gone; only looked at while the TPM can be reached
+    std::size_t still_loaded = 0;   // with everything of ours gone; none when the TPM was killed
     int commands = 0;
     std::uint32_t faulted_command = 0;
   };
@@ -42,9 +42,9 @@ class Bus : public Custody {
     outcome.faulted_command = transport.faulted_command;
     transport.fault_at = 0;
     transport.alter = {};
-    outcome.still_loaded = tapped->loaded().value_or(0);
     tapped.reset();
     if (!swtpm.is_running()) swtpm.start();
+    outcome.still_loaded = left_in_the_tpm();
     return outcome;
   }
   Result<Bytes> ask(Device& tapped) {
@@ -61,10 +61,32 @@ class Bus : public Custody {
     public_key = std::make_unique<crypto::PublicKey>(key.public_key());
     return signature;
   }
+  // Sessions and transient objects, seen over a connection of its own: Device::open() would flush them.
+  std::size_t left_in_the_tpm() {
+    const auto context = must(Context::open(swtpm.tcti()));
+    std::size_t count = 0;
+    for (const TPM2_HANDLE first : {TPM2_LOADED_SESSION_FIRST, TPM2_TRANSIENT_FIRST}) {
+      TPMI_YES_NO more = TPM2_NO;
+      count += must(answer<TPMS_CAPABILITY_DATA>(Step::other, [&](TPMS_CAPABILITY_DATA** out) {
+                 return Esys_GetCapability(context->esys(), kNone, kNone, kNone, TPM2_CAP_HANDLES, first, TPM2_MAX_CAP_HANDLES, &more, out);
+               }))->data.handles.count;
+    }
+    return count;
+  }
   std::unique_ptr<crypto::PublicKey> public_key;
 };
 
-class BrokenBus : public Bus, public testing::WithParamInterface<Fault> {};
+class BrokenBus : public Bus, public testing::WithParamInterface<Fault> {
+ protected:
+  // What may be left in the TPM: at most the one thing whose handle stood in the answer that was lost or spoiled. Nobody can flush
+  // that; the next Device::open() does.
+  static std::size_t most_left(std::uint32_t faulted_command) {
+    const bool names_a_handle = faulted_command == TPM2_CC_StartAuthSession || faulted_command == TPM2_CC_Load || faulted_command == TPM2_CC_LoadExternal;
+    const bool spoiled = GetParam() == Fault::lost_answer || GetParam() == Fault::garbled_answer || GetParam() == Fault::error_answer ||
+                         GetParam() == Fault::truncated_answer || GetParam() == Fault::replayed_answer;
+    return names_a_handle && spoiled ? 1 : 0;
+  }
+};
 
 TEST_P(BrokenBus, NoFaultAtAnyCommandReleasesAnythingButTheRightSignature) {
   const Outcome whole = request(Fault::none, 0);
@@ -73,6 +95,11 @@ TEST_P(BrokenBus, NoFaultAtAnyCommandReleasesAnythingButTheRightSignature) {
   int failed = 0;
   for (int at = 1; at <= whole.commands; ++at) {
     const Outcome outcome = request(GetParam(), at);
+    EXPECT_LE(outcome.still_loaded, most_left(outcome.faulted_command)) << at << ": " << std::hex << outcome.faulted_command;
+    const Outcome next = request(Fault::none, 0);
+    ASSERT_OK(next.signature);
+    EXPECT_TRUE(public_key->verify(driver, *next.signature)) << at;
+    EXPECT_EQ(next.still_loaded, 0U) << at;
     if (!outcome.signature) {
       ++failed;
       continue;
@@ -88,9 +115,6 @@ TEST_P(BrokenBus, NoFaultAtAnyCommandReleasesAnythingButTheRightSignature) {
     EXPECT_EQ(failed, 0);   // late is not wrong
   else
     EXPECT_GT(failed, 8);
-  const Outcome again = request(Fault::none, 0);
-  ASSERT_OK(again.signature);
-  EXPECT_EQ(again.still_loaded, 0U);
 }
 
 // An act of administrators over the same bus: the change is made as approved, or not at all.
@@ -102,6 +126,8 @@ TEST_P(BrokenBus, NoFaultAtAnyCommandMakesAnythingButTheApprovedChange) {
   world.set_administrators(*device, admins);
   must(close_hierarchies(*device, keys::fill_random));
   device.reset();
+  std::size_t left = 0;
+  std::uint32_t faulted_command = 0;
   const auto act = [&](std::uint64_t version, Fault fault, int at, int& commands) -> Result<void> {
     TamperingTransport transport(swtpm.tcti());
     auto tapped = must(Device::open(must(Context::over(transport.context()))));
@@ -121,9 +147,11 @@ TEST_P(BrokenBus, NoFaultAtAnyCommandMakesAnythingButTheApprovedChange) {
       return administration.run(wanted.front(), given);
     }();
     commands = transport.commands;
+    faulted_command = transport.faulted_command;
     transport.fault_at = 0;
     tapped.reset();
     if (!swtpm.is_running()) swtpm.start();
+    left = left_in_the_tpm();
     return done;
   };
   const auto floor = [&] {
@@ -138,6 +166,7 @@ TEST_P(BrokenBus, NoFaultAtAnyCommandMakesAnythingButTheApprovedChange) {
     const std::uint8_t before = floor();
     int ignored = 0;
     const Result<void> done = act(before + 1U, GetParam(), at, ignored);
+    EXPECT_LE(left, most_left(faulted_command)) << at << ": " << std::hex << faulted_command;
     const std::uint8_t after = floor();
     EXPECT_TRUE(after == before || after == before + 1) << at;
     if (done) {
@@ -145,6 +174,9 @@ TEST_P(BrokenBus, NoFaultAtAnyCommandMakesAnythingButTheApprovedChange) {
     } else {
       ++failed;
     }
+    ASSERT_OK(act(before + 1U, Fault::none, 0, ignored));   // the same administrators go on
+    EXPECT_EQ(floor(), before + 1) << at;
+    EXPECT_EQ(left, 0U) << at;
   }
   if (GetParam() == Fault::delayed_answer)
     EXPECT_EQ(failed, 0);
