@@ -111,7 +111,7 @@ Result<Loaded> hmac_session(Context& context, Encrypt encrypt) { return session(
 
 Result<Loaded> policy_session(Context& context) { return session(context, TPM2_SE_POLICY, Encrypt::no); }
 
-void overwrite_auth_in(Context& context, const Loaded& hmac, const Loaded& scratch) {
+void overwrite_auth_in(Context& context, const Loaded& used, const Loaded& scratch) {
   const ESYS_TR root = context.storage_root();
   const Bytes filler(32, 'x');   // as long as any authorisation value
   const TPM2B_AUTH wrong = sized_from(filler, &TPM2B_AUTH::buffer);
@@ -119,7 +119,7 @@ void overwrite_auth_in(Context& context, const Loaded& hmac, const Loaded& scrat
   const TPM2B_NONCE no_nonce{};
   const TPM2B_DIGEST not_bound{};
   if (Esys_TR_SetAuth(context.esys(), root, &wrong) != TSS2_RC_SUCCESS) return;
-  (void)Esys_PolicySecret(context.esys(), root, scratch.handle(), hmac.handle(), ESYS_TR_NONE, ESYS_TR_NONE, &no_nonce,
+  (void)Esys_PolicySecret(context.esys(), root, scratch.handle(), used.handle(), ESYS_TR_NONE, ESYS_TR_NONE, &no_nonce,
                           &not_bound, &no_nonce, 0, nullptr, nullptr);
   (void)Esys_TR_SetAuth(context.esys(), root, &none);
 }

@@ -133,10 +133,10 @@ Result<Bytes> nonce_of(Context& context, const Loaded& session);
 Result<Bytes> policy_digest_of(Context& context, const Loaded& session);
 Result<Bytes> name_of(Context& context, ESYS_TR handle);
 
-// ESYS keeps the authorisation value that an HMAC session was last used with, and frees it without wiping. This has the
+// ESYS keeps the authorisation value that a session was last used with, and frees it without wiping. This has the
 // copy overwritten, by a command with a wrong value for an entity that does not count tries: the storage root key.
 // scratch: a policy session of no further use.
-void overwrite_auth_in(Context& context, const Loaded& hmac, const Loaded& scratch);
+void overwrite_auth_in(Context& context, const Loaded& used, const Loaded& scratch);
 
 class NvIndex {  // what ESYS knows of an NV index (or persistent key); nothing in the TPM to flush; move-only
  public:

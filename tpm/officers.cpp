@@ -150,8 +150,9 @@ Result<void> change_auth(Device& device, const Officer& officer, const base::Sec
   const Loaded cover = TRY(hmac_session(context, Encrypt::first_parameter));
   const Auth value(new_auth);
   const TSS2_RC code = Esys_NV_ChangeAuth(context.esys(), index.handle(), policy.handle(), cover.handle(), ESYS_TR_NONE, value.get());
-  const TPM2B_AUTH none{};   // ESYS remembers the new value with its handle
+  const TPM2B_AUTH none{};   // ESYS remembers the new value with its handle, and with the session that its answer was checked with
   (void)Esys_TR_SetAuth(context.esys(), index.handle(), &none);
+  if (const Result<Loaded> scratch = policy_session(context)) overwrite_auth_in(context, policy, *scratch);
   return check(code, Step::pin_change);
 }
 

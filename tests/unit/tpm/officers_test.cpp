@@ -6,6 +6,8 @@
 #include <cstring>
 #include <fstream>
 
+#include "crypto/attest/owner_command.hpp"
+#include "crypto/base/byte_writer.hpp"
 #include "tests/support/temp_dir.hpp"
 #include "tests/unit/tpm/custody_fixture.hpp"
 #include "tpm/officer_session.hpp"
@@ -126,38 +128,68 @@ bool contains(const base::Bytes& in, const std::string& what) {
   return std::search(in.begin(), in.end(), what.begin(), what.end()) != in.end();
 }
 
+// Somebody for whom administrators made an index: armed, and with the empty value until the first PIN is set.
+void make_empty_index(Device& device, const Officer& officer) {
+  const attest::NvPublic area = attest::person_index(officer.nv_index);
+  must(run_as_owner(device, attest::OwnerCommand::define(area, "a new index")));
+  must(run_as_owner(device, attest::OwnerCommand::write(attest::unwritten(area), base::ByteWriter().u32be(0).u32be(kPinTries).bytes(), "arm it")));
+}
+
 TEST_F(Officers, NeitherPinNorItsAuthorisationValueCrossesTheBus) {
   const tests::TempDir folder;
   const std::string capture = (folder / "bus.pcap").string();
   ASSERT_EQ(setenv("TCTI_PCAP_FILE", capture.c_str(), 1), 0);
   const Officer eve{"eve", 0x0180000F};
-  const std::string pin = "S3CRET-PIN-112233";
-  const base::SecretBytes auth = must(officer_auth(eve, secret(pin)));
-  const std::string value(base::as_text(auth.reveal()));
+  const Officer dan{"dan", 0x0180000E};
+  const std::string first = "S3CRET-PIN-112233";
+  const std::string second = "AN0THER-PIN-445566";
+  const std::string dans = "DANS-F1RST-778899";
+  const auto value_of = [](const Officer& officer, const std::string& pin) {
+    return std::string(base::as_text(must(officer_auth(officer, secret(pin))).reveal()));
+  };
   close();
   {
     const auto tapped = must(Device::open("pcap:" + swtpm.tcti()));
-    ASSERT_OK(define_officer(*tapped, eve, secret(pin)));
-    ASSERT_OK(prove_officer(*tapped, eve, secret(pin)));
+    ASSERT_OK(define_officer(*tapped, eve, secret(first)));
+    ASSERT_OK(prove_officer(*tapped, eve, secret(first)));
     ASSERT_FALSE(prove_officer(*tapped, eve, secret("000000")));
     const Quorum one{1, {eve}};
     world.set_roster(*tapped, 0, one);
     const FirmwareGate gate = must(FirmwareGate::load(*tapped, world.map(), *approved_firmware));
     const KeyBlob made = must(QuorumKey::create(*tapped, gate, 0, crypto::KeyAlgorithm::ecdsa_p256)).blob;
     QuorumKey key = must(QuorumKey::load(*tapped, gate, 0, made, one));
-    ASSERT_OK(key.approve(eve.name, secret(pin), std::vector<crypto::Digest>{driver}));
-    // The capture does show what crosses in clear: the same value, given away by a password session.
+    ASSERT_OK(key.approve(eve.name, secret(first), std::vector<crypto::Digest>{driver}));
+  }
+  {
+    // The later ones of a life: the new value crosses as a parameter.
+    const std::string later = (folder / "later.pcap").string();
+    ASSERT_EQ(setenv("TCTI_PCAP_FILE", later.c_str(), 1), 0);
+    const auto tapped = must(Device::open("pcap:" + swtpm.tcti()));
+    ASSERT_OK(change_pin(*tapped, eve, secret(first), secret(second)));
+    ASSERT_FALSE(change_pin(*tapped, eve, secret("000000"), secret(first)));
+    ASSERT_OK(prove_officer(*tapped, eve, secret(second)));
+    make_empty_index(*tapped, dan);
+    ASSERT_OK(set_first_pin(*tapped, dan, secret(dans)));
+    ASSERT_OK(prove_officer(*tapped, dan, secret(dans)));
+    for (const std::string& file : {capture, later}) {
+      const base::Bytes crossed = tests::read_file(file);
+      EXPECT_GT(crossed.size(), 1000U) << file;
+      for (const auto& [officer, pin] : {std::pair(eve, first), std::pair(eve, second), std::pair(dan, dans)}) {
+        EXPECT_FALSE(contains(crossed, value_of(officer, pin))) << pin << " in " << file;
+        EXPECT_FALSE(contains(crossed, pin)) << pin << " in " << file;
+      }
+    }
+    // The captures do show what crosses in clear: the same value, given away by a password session.
     const NvIndex index = must(NvIndex::open(tapped->context(), eve.nv_index));
-    EXPECT_FALSE(contains(tests::read_file(capture), value));
-    EXPECT_FALSE(contains(tests::read_file(capture), pin));
+    const base::SecretBytes auth = must(officer_auth(eve, secret(second)));
     const WithAuth with_auth(tapped->context(), index, auth);
     TPM2B_MAX_NV_BUFFER* read = nullptr;
     EXPECT_EQ(Esys_NV_Read(tapped->context().esys(), index.handle(), index.handle(), ESYS_TR_PASSWORD, ESYS_TR_NONE,
                            ESYS_TR_NONE, attest::kPersonBytes, 0, &read),
               TSS2_RC_SUCCESS);
     Esys_Free(read);
+    EXPECT_TRUE(contains(tests::read_file(later), value_of(eve, second)));
   }
-  EXPECT_TRUE(contains(tests::read_file(capture), value));
 }
 
 // Occurrences in this process's writable memory of a pattern that is given masked, so as not to be found itself.
@@ -194,36 +226,52 @@ std::size_t occurrences(const base::Bytes& masked) {
 
 TEST_F(Officers, NoCopyOfAPinOrItsAuthorisationValueStaysInMemory) {
   const Officer eve{"eve", 0x0180000F};
-  const base::Bytes masked_pin = {0x09, 0x6f, 0x1a, 0x2b, 0x0b, 0x7d, 0x11, 0x77, 0x38, 0x02};
-  const auto typed = [&] {   // never in the heap or on the stack as a whole
-    base::SecretBytes pin(masked_pin.size());
-    for (std::size_t i = 0; i < pin.size(); ++i) pin.writable()[i] = masked_pin[i] ^ kMask;
+  const Officer dan{"dan", 0x0180000E};
+  const auto typed = [](const base::Bytes& masked) {   // never in the heap or on the stack as a whole
+    base::SecretBytes pin(masked.size());
+    for (std::size_t i = 0; i < pin.size(); ++i) pin.writable()[i] = masked[i] ^ kMask;
     return pin;
   };
-  base::Bytes masked_auth;
-  {
-    const base::SecretBytes auth = must(officer_auth(eve, typed()));
+  const base::Bytes first = {0x09, 0x6f, 0x1a, 0x2b, 0x0b, 0x7d, 0x11, 0x77, 0x38, 0x02};
+  const base::Bytes second = {0x33, 0x0c, 0x69, 0x1f, 0x2e, 0x7a, 0x6b, 0x15, 0x0d, 0x28};
+  const base::Bytes dans = {0x1e, 0x62, 0x3b, 0x14, 0x77, 0x08, 0x6d, 0x29, 0x12, 0x3f};
+  std::vector<std::pair<std::string, base::Bytes>> sought = {{"first PIN", first}, {"second PIN", second}, {"dan's PIN", dans}};
+  for (const auto& [officer, masked] : {std::pair(eve, first), std::pair(eve, second), std::pair(dan, dans)}) {
+    const base::SecretBytes auth = must(officer_auth(officer, typed(masked)));
+    base::Bytes masked_auth;
     for (const std::uint8_t byte : auth.reveal()) masked_auth.push_back(byte ^ kMask);
     EXPECT_EQ(occurrences(masked_auth), 1U);   // the search does find what is there
+    sought.emplace_back("authorisation value number " + std::to_string(sought.size() - 2), masked_auth);
   }
   const auto expect_none = [&](const char* after) {
-    EXPECT_EQ(occurrences(masked_pin), 0U) << "PIN after " << after;
-    EXPECT_EQ(occurrences(masked_auth), 0U) << "authorisation value after " << after;
+    for (const auto& [what, masked] : sought) EXPECT_EQ(occurrences(masked), 0U) << what << " after " << after;
   };
   expect_none("nothing");
-  ASSERT_OK(define_officer(*device, eve, typed()));
+  ASSERT_OK(define_officer(*device, eve, typed(first)));
   expect_none("define_officer");
-  ASSERT_OK(prove_officer(*device, eve, typed()));
+  ASSERT_OK(prove_officer(*device, eve, typed(first)));
   expect_none("prove_officer");
   const Quorum one{1, {eve}};
   const KeyBlob own = must(make_key(one, crypto::KeyAlgorithm::ecdsa_p256));
+  {
+    QuorumKey eves = must(load(own, one));
+    const auto approval = eves.approve(eve.name, typed(first), std::vector<crypto::Digest>{driver});
+    ASSERT_OK(approval);
+    expect_none("approve");
+  }
+  ASSERT_OK(change_pin(*device, eve, typed(first), typed(second)));
+  expect_none("change_pin");
+  ASSERT_FALSE(change_pin(*device, eve, typed(first), typed(second)));
+  expect_none("change_pin with a wrong PIN");
+  make_empty_index(*device, dan);
+  ASSERT_OK(set_first_pin(*device, dan, typed(dans)));
+  expect_none("set_first_pin");
   QuorumKey eves = must(load(own, one));
-  const auto approval = eves.approve(eve.name, typed(), std::vector<crypto::Digest>{driver});
-  ASSERT_OK(approval);
-  expect_none("approve");
   swtpm.kill();
-  EXPECT_FALSE(eves.approve(eve.name, typed(), std::vector<crypto::Digest>{driver}));
+  EXPECT_FALSE(eves.approve(eve.name, typed(second), std::vector<crypto::Digest>{driver}));
   expect_none("approve without a TPM");
+  EXPECT_FALSE(change_pin(*device, eve, typed(second), typed(first)));
+  expect_none("change_pin without a TPM");
 }
 
 }  // namespace
