@@ -1,5 +1,5 @@
-// swtpm is killed at every command of the ceremony and of an approval, and its answers are lost, delayed, cut off or replaced at
-// every command of an approval. In shares, so that they can run side by side; each says how many points it tried.
+// swtpm is killed at every command of the ceremony, of an approval and of an act of administrators, and its answers are lost,
+// delayed, cut off or replaced at every command of the last two. In shares, so that they can run side by side; each says how many points it tried.
 #include "tests/support/tpm_kills.hpp"
 
 #include <gtest/gtest.h>
@@ -45,7 +45,8 @@ TEST_P(AdministrationSweep, TheLogStaysWholeAndTheActPossibleAtAnyCommand) {
   EXPECT_EQ(kills.examine_log(), "");
 }
 INSTANTIATE_TEST_SUITE_P(Shares, AdministrationSweep,
-                         testing::Combine(testing::Values(Deed::kill_after, Deed::hang_up, Deed::truncate, Deed::replace), testing::Range(0, kShares)),
+                         testing::Combine(testing::Values(Deed::kill_after, Deed::hang_up, Deed::delay, Deed::truncate, Deed::replace),
+                                          testing::Range(0, kShares)),
                          name_of_share);
 
 class CeremonySweep : public testing::TestWithParam<int> {};
