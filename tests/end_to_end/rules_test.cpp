@@ -170,6 +170,39 @@ TEST_F(WithAuthority, ARevocationListWhoseFileWasNotWrittenIsImportedAgainWithou
   EXPECT_EQ(refusal_of_approval(id), "");
 }
 
+TEST_F(Rules, WhatAProfileLimitsIsHeldBeforeOfficersAreAskedAndTheCertificatesDaysAgainAtTheLastPin) {
+  const fs::path chain = rig_.state() / "keys/release/chain.pem";
+  const std::string whole = read_text(chain);
+  const auto refusal_under = [&](const std::string& rule) {
+    approve_rules("", rule);
+    start();
+    const std::string id = send();
+    look_around();
+    EXPECT_TRUE(waits(id)) << journal_;
+    const std::string refusal = refusal_of_approval(id);
+    EXPECT_TRUE(waits(id)) << refusal;
+    stop();
+    return refusal;
+  };
+  expect_says(refusal_under("signatures_a_day = 1\n"), "profile.signatures-a-day: the profile allows 1 signatures in 24 hours; 0 were made");
+  expect_says(refusal_under("certificate_days = 3650\n"), "certificate.expires-soon: the profile wants a certificate that is valid for 3650 days more");
+  write_text(chain, read_text(rig_.root().parent_path() / "ca/release.pem"));
+  expect_says(refusal_under(""), "certificate.chain-incomplete: the root is missing");
+  write_text(chain, whole);
+
+  // The rig's certificate is good for 365 days: so many days are left when the officers begin, and not when the last of them is done.
+  approve_rules("clock_days = 3\n", "certificate_days = 364\n");
+  start();
+  const std::string id = send();
+  look_around();
+  ASSERT_EQ(refusal_of_approval(id), "");
+  clock_.jumped = true;   // the sitting's five minutes are not over
+  clock_.ahead += hours(23);
+  expect_says(refusal_of_pins(), "certificate.expires-soon");
+  EXPECT_FALSE(fs::exists(rig_.outbox(id)));
+  EXPECT_TRUE(waits(id)) << journal_;
+}
+
 TEST_F(Rules, NothingIsSignedUnderAConfigurationThatWasChangedSinceColdsealdStarted) {
   start();
   const std::string id = send();

@@ -84,6 +84,18 @@ TEST_F(Intake, RefusesWhatTheProfileDoesNotAllow) {
   expect_error(check(sample_request()), Errc::refused, "submitter \"build-1\" may not use profile \"release\"");
 }
 
+TEST_F(Intake, RefusesSystemsAndSizesThatTheProfileDoesNotAllow) {
+  tests::write_text(layout.configuration(), std::string(kConfigurationText) + "os = [\"10_X64\"]\nrequest_mib = 1\n");
+  must(check(sample_request()));
+  TestRequest request = sample_request();
+  request.manifest.os_targets = {"10_X64", "10_RS5_ARM64"};
+  expect_error(check(request), Errc::refused, "does not allow the system 10_RS5_ARM64");
+  request = sample_request();
+  request.files["large.bin"] = base::Bytes(1U << 20);   // with the others it is more than a MiB
+  request.describe_files();
+  expect_error(check(request), Errc::refused, "the profile allows 1048576");
+}
+
 TEST_F(Intake, RefusesAManifestThatIsMissingHugeOrNoFile) {
   const std::string id(64, 'c');
   const fs::path manifest = layout.inbox() / id / wire::kManifestName;
