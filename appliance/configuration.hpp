@@ -60,7 +60,7 @@ struct Profile {
 crypto::Digest profile_digest(const Profile& profile, const std::vector<crypto::Certificate>& chain);
 
 struct BoxRules {   // of [appliance]
-  unsigned keep_days = 0;            // how long a response stays after it was delivered, or refused at the door; 0: for ever
+  unsigned keep_days = 0;            // how long a response stays after it was delivered, or refused at the door; 0: for ever (of refusals limits::kRefusalsKept)
   std::uint64_t spool_bytes = 0;     // what requests may take of the disk together; 0: no limit
   unsigned clock_days = 1;           // how far the clock may be ahead of the time last known before administrators must say that it is right
   std::string deny_list;             // SHA-256 of the deny list that administrators approved with this file, hex; empty: there is none

@@ -132,6 +132,7 @@ class Workflow {
   base::Result<void> expire_waiting();
   base::Result<void> note_deliveries();
   base::Result<void> remove_old_responses();
+  base::Result<void> remove_oldest_refusals();
 
   base::Result<transparency::Receipt> receipt_of(const std::string& id);
   // The receipt's side (workflow_receipts.cpp).

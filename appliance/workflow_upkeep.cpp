@@ -31,7 +31,7 @@ std::vector<std::string> names_in(const fs::path& folder) {
 void Workflow::keep_house() {
   if (people_are_busy() || !is_due(keep_house_again_at_)) return;
   keep_house_again_at_ = settings_.clock->steady() + kLookEvery;
-  for (const auto step : {&Workflow::expire_waiting, &Workflow::note_deliveries, &Workflow::remove_old_responses})
+  for (const auto step : {&Workflow::expire_waiting, &Workflow::note_deliveries, &Workflow::remove_old_responses, &Workflow::remove_oldest_refusals})
     if (const Result<void> done = (this->*step)(); !done) put_off(keep_house_again_at_, "", done.error());
 }
 
@@ -91,13 +91,34 @@ Result<void> Workflow::remove_old_responses() {
       note(name, "its response is not kept any more");
       continue;
     }
-    // Refused at the door, or sent again after all that: such an answer is not remembered, and goes by its age, fetched or not. Anybody
-    // can have any number of them made.
+    // Such an answer is not remembered, and goes by its age, fetched or not.
     const auto written = fs::last_write_time(settings_.layout.outbox() / name / wire::kReceiptName, ignored);
     if (ignored) continue;
     const auto age = fs::file_time_type::clock::now() - written;
     if (age > std::chrono::hours(24) * days) TRY(usb::remove_folder(settings_.layout.outbox() / name));
   }
+  return {};
+}
+
+// Refused at the door, or sent again after its response was removed: anybody can have any number of such answers made, whatever keep_days
+// says, and they must not fill the disk.
+Result<void> Workflow::remove_oldest_refusals() {
+  std::vector<std::pair<fs::file_time_type, std::string>> refusals;
+  for (std::string& name : names_in(settings_.layout.outbox())) {
+    if (!wire::is_request_id(name)) continue;
+    if (const RequestRecord* const known = book_.find(name); known != nullptr && known->state != RequestState::removed) continue;
+    std::error_code error;
+    const auto written = fs::last_write_time(settings_.layout.outbox() / name / wire::kReceiptName, error);
+    if (!error) refusals.emplace_back(written, std::move(name));
+  }
+  if (refusals.size() <= base::limits::kRefusalsKept) return {};
+  std::sort(refusals.begin(), refusals.end());
+  refusals.resize(refusals.size() - base::limits::kRefusalsKept);
+  // One line for all of them: a flood must not write its ids into the log twice. Each has an intake-refused line of its own.
+  const std::string why = fmt::format("of more than {} refusals at the door the oldest {} are not kept any more", base::limits::kRefusalsKept, refusals.size());
+  TRY(record(AuditEvent::removed, "", {{"why", why}}));
+  for (const auto& [written, name] : refusals) TRY(usb::remove_folder(settings_.layout.outbox() / name));
+  note("", why);
   return {};
 }
 

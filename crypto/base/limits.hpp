@@ -19,6 +19,7 @@ inline constexpr std::size_t kPathDepth = 16;                   // folders insid
 inline constexpr std::size_t kRequestsOnAStick = 1000;          // request folders looked at on one medium
 inline constexpr std::size_t kUnfinishedParcels = 8;            // half-received requests kept for another attempt
 inline constexpr std::size_t kRequestsWaiting = 200;            // requests the appliance holds at a time
+inline constexpr std::size_t kRefusalsKept = 500;               // refusals at the door in the outbox: anybody can have them made
 inline constexpr std::uint64_t kKeptFree = 64U << 20;           // of the appliance's disk, which no request takes
 inline constexpr std::size_t kFolderEntries = 70000;        // names looked at in one folder; FAT allows 65536
 

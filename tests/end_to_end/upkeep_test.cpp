@@ -1,6 +1,7 @@
 // What time brings (workflow_upkeep.cpp), with a TPM: requests that wait too long or are withdrawn, responses that were delivered, room in the spool.
 #include "appliance/workflow.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <sys/mount.h>
 
@@ -132,7 +133,7 @@ TEST_F(Upkeep, AResponseThatGoesIsNeverHalfThereUnderItsIdWhereverTheRemovalIsCu
     write_text(folder_ / "mark", crypto::sha256(whole.at("receipt.dsse.json")).hex());
     fs::rename(folder_ / "mark", mark);
     rig_.wait_for_journal(id, "its response was delivered");
-    wait_until("the mark is gone", [&] { return !fs::exists(mark); });
+    wait_until("the mark is gone", [&] { return fs::is_empty(rig_.state() / "inbox"); });   // under its other name, too: that is a removal
     faults.arm(at, FaultDeed::kill, mask_of(FaultKind::remove));
     faults.let_the_machines_clock_be_ahead(hours(48) * static_cast<int>(at));
     wait_until("coldseald dies", [&] { return !rig_.daemon().is_running(); });
@@ -249,6 +250,41 @@ TEST_F(Upkeep, ARequestThatCannotBeRemovedFromTheInboxIsRefusedOnceAndKeepsItsRe
   second.end(inbox / (partly + ".gone") / "mount");
   look_around();
   EXPECT_TRUE(fs::is_empty(inbox)) << journal_;
+}
+
+TEST_F(Upkeep, OfRefusalsAtTheDoorTheNewestAreKeptAndAFloodOfThemTakesNoMoreOfTheDisk) {
+  start();   // without keep_days
+  const std::string waiting = send();
+  const std::string rejected = send();
+  look_around();
+  ASSERT_TRUE(waits(waiting)) << journal_;
+  const TestOfficer& ada = ApplianceRig::officers()[0];
+  const auto done = workflow_->reject(rejected, ada.name, base::SecretBytes::copy_of(base::as_bytes(ada.pin)), "no");
+  ASSERT_TRUE(done) << done.error().text();
+  const auto now = fs::file_time_type::clock::now();
+  fs::last_write_time(rig_.outbox(rejected) / "receipt.dsse.json", now - hours(9000));   // older than any refusal: it is no refusal at the door
+  // As many as are kept, from older days, and three that come now.
+  const auto id_of = [](std::size_t number) { return fmt::format("{:064x}", number); };
+  for (std::size_t i = 0; i < base::limits::kRefusalsKept; ++i) {
+    const fs::path receipt = rig_.outbox(id_of(i)) / "receipt.dsse.json";
+    write_text(receipt, "{}");
+    fs::last_write_time(receipt, now - hours(1000 - static_cast<int>(i)));
+  }
+  look_around();
+  EXPECT_TRUE(fs::exists(rig_.outbox(id_of(0)))) << journal_;   // not one too many yet
+  for (const char letter : {'a', 'b', 'c'}) write_text(rig_.state() / "inbox" / std::string(64, letter) / "request.dsse.json", "{}");
+  look_around();
+  look_around();
+  for (const char letter : {'a', 'b', 'c'}) EXPECT_TRUE(fs::exists(rig_.outbox(std::string(64, letter)))) << journal_;
+  for (std::size_t i = 0; i < 5; ++i) EXPECT_EQ(fs::exists(rig_.outbox(id_of(i))), i >= 3) << i;
+  EXPECT_TRUE(fs::exists(rig_.outbox(rejected)));
+  EXPECT_TRUE(waits(waiting));
+  const std::string said = "of more than 500 refusals at the door the oldest 3 are not kept any more";
+  expect_says(journal_, said);
+  stop();
+  expect_says(read_text(rig_.state() / "log/audit.jsonl"), said);
+  start();   // a log with that line is read like any other
+  EXPECT_TRUE(waits(waiting));
 }
 
 TEST_F(Upkeep, SubmittersAreToldOfTheirFilesByTheirPathsInTheRequest) {
