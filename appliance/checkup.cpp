@@ -227,6 +227,12 @@ void look_at_clock(Checkup& checkup, const CheckupSubject& subject) {
     checkup.add("tpm clock", ItemState::well, fmt::format("{}, not after the machine's", base::rfc3339(tpm_time)));
 }
 
+void look_at_time(Checkup& checkup, const CheckupSubject& subject) {
+  if (subject.trusted_clock == nullptr) return;
+  if (const Result<void> sane = subject.trusted_clock->expect_sane(); !sane)
+    checkup.add("time", ItemState::attention, sane.error().text(), "set the machine's clock, or let administrators say that it is right: coldseal-admin clock");
+}
+
 void look_at_log(Checkup& checkup, const CheckupSubject& subject) {
   if (subject.log == nullptr) return checkup.add("audit log", ItemState::attention, "it could not be read", "see what coldseald says when it starts");
   if (subject.custody == nullptr) return checkup.add("audit log", ItemState::note, fmt::format("{} lines; not held against its anchor while officers approve", subject.log->lines));
@@ -331,6 +337,7 @@ void look_at_appliance(Checkup& checkup, const CheckupSubject& subject) {
   look_at_deny_list(checkup, subject);
   look_at_log(checkup, subject);
   look_at_clock(checkup, subject);
+  look_at_time(checkup, subject);
   look_at_spool(checkup, subject);
   look_at_space(checkup, *subject.layout);
 }

@@ -15,6 +15,7 @@
 #include "appliance/custody.hpp"
 #include "appliance/layout.hpp"
 #include "appliance/request_book.hpp"
+#include "appliance/trusted_clock.hpp"
 #include "crypto/base/result.hpp"
 
 namespace appliance {
@@ -54,6 +55,7 @@ struct CheckupSubject {
   const LogFacts* log = nullptr;
   const Administered* administered = nullptr;   // what the log says of submitters, revocation lists and the clock
   const Clock* clock = nullptr;
+  const TrustedClock* trusted_clock = nullptr;   // which knows the time of the log and of the TPM; what coldseald asks before it asks officers
   const RequestBook* book = nullptr;
 };
 void look_at_appliance(Checkup& checkup, const CheckupSubject& subject);

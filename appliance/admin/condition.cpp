@@ -103,12 +103,17 @@ Checkup look_here(const Layout& layout, Configuration& configuration, Custody& c
     }
   }
   configuration.heed(administered);
+  // What coldseald would know when it started.
+  TrustedClock trusted(clock, configuration.box.clock_days);
+  if (const auto last = last_time_in(layout.audit_log()); last && *last) trusted.know(**last);
+  if (const auto tpm_time = custody.time(); opened && tpm_time && *tpm_time) trusted.know(**tpm_time - administered.tpm_ahead());
   look_at_appliance(checkup, {.layout = &layout,
                               .configuration = &configuration,
                               .custody = &custody,
                               .log = opened ? &log : nullptr,
                               .administered = opened ? &administered : nullptr,
                               .clock = &clock,
+                              .trusted_clock = &trusted,
                               .book = opened ? &book : nullptr});
   return checkup;
 }

@@ -38,6 +38,23 @@ TEST_F(ApplianceClock, AClockThatJumpedOverADayAsksForAdministratorsAndLeavesNoL
   }
 }
 
+TEST_F(ApplianceClock, DoctorSaysOfTheTimeWithoutColdsealdWhatColdsealdWouldSay) {
+  const Finished before = admin({"doctor"});
+  EXPECT_EQ(before.output.find("! time "), std::string::npos) << before.output;
+  start();
+  send();
+  look_around();
+  look_around();
+  const std::string id = send();
+  look_around();
+  ASSERT_TRUE(waits(id)) << journal_;
+  stop();   // the log's last line is hours after what the programs' clock says
+  const Finished after = admin({"doctor"});
+  EXPECT_EQ(after.status, 1);
+  expect_says(after.output, "! time ");
+  expect_says(after.output, "clock.behind");
+}
+
 TEST_F(ApplianceClock, AMistakenFutureTimeIsSetBackByAdministratorsVisiblyForEver) {
   clock_.ahead = hours(24 * 90);   // nobody noticed: the first line of the log is of the ceremony, and coldseald believed what went by
   const std::string toml = configuration_;

@@ -1,8 +1,13 @@
 // The check-up as coldseal-admin gets and shows it, and what can be looked at without a TPM.
 #include "appliance/checkup.hpp"
 
+#include <sys/mount.h>
+
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "appliance/key_store.hpp"
+#include "tests/support/signing_fixture.hpp"
 #include "tests/unit/appliance/appliance_fixture.hpp"
 
 namespace appliance {
@@ -37,12 +42,21 @@ class CheckupWithoutTpm : public SmallAppliance {
       if (each.name == name) return &each;
     return nullptr;
   }
-  void look(const LogFacts* log) {
-    const Configuration present = configuration();
+  void look(const LogFacts* log, const TrustedClock* trusted = nullptr) {
+    Configuration present = configuration();
+    for (Submitter& each : present.submitters) each.expires = submitters_end;
     checkup = Checkup{"test", {}};
-    look_at_appliance(checkup, {.layout = &layout, .configuration = &present, .log = log, .clock = &clock});
+    look_at_appliance(checkup, {.layout = &layout, .configuration = &present, .log = log, .clock = &clock, .trusted_clock = trusted});
+    for (const CheckupItem& each : checkup.items)
+      EXPECT_TRUE(each.state != ItemState::attention || !each.todo.empty()) << each.name << ": " << each.found;   // or nobody knows what to do
+  }
+  void expect_item(const std::string& name, ItemState state, const std::string& words) const {
+    ASSERT_NE(item(name), nullptr) << name;
+    EXPECT_EQ(item(name)->state, state) << item(name)->found;
+    EXPECT_NE(item(name)->found.find(words), std::string::npos) << item(name)->found;
   }
   Checkup checkup;
+  std::optional<base::Time> submitters_end;
 };
 
 TEST_F(CheckupWithoutTpm, AClockBeforeTheLogsLastLineNeedsSomebody) {
@@ -71,6 +85,74 @@ TEST_F(CheckupWithoutTpm, ALogThatCannotBeReadAndSubmittersThatAreMissingNeedSom
   EXPECT_EQ(item("audit log")->state, ItemState::attention);
   EXPECT_EQ(item("submitters")->state, ItemState::attention);
   EXPECT_FALSE(item("submitters")->todo.empty());
+}
+
+TEST_F(CheckupWithoutTpm, ACertificateNeedsSomebodyAMonthBeforeItsEndOrAsEarlyAsAProfileWants) {
+  const tests::Vendor vendor;   // from 2025 until 2035
+  const KeyClass key_class{"release", 0, {base::Bytes{1}, base::Bytes{2}}, {2, {{"ada", 0x01800001}, {"ben", 0x01800002}}}, base::Bytes(34, 0x0B), must(vendor.leaf().public_key()), {}};
+  must(key_class.save(layout));
+  const std::string name = "certificate release";
+  look(nullptr);
+  expect_item(name, ItemState::attention, "has no certificate yet");
+  const auto pem = [](const crypto::Certificate& each) { return "-----BEGIN CERTIFICATE-----\n" + base::base64(each.der()) + "\n-----END CERTIFICATE-----\n"; };
+  must(install_chain(layout, "release", pem(vendor.leaf()) + pem(vendor.root())));
+  look(nullptr);
+  expect_item(name, ItemState::well, "days left, until 2035-01-01T00:00:00Z");
+  clock.time = tests::at("2034-12-01T23:00:00Z");
+  look(nullptr);
+  expect_item(name, ItemState::well, "30 days left");
+  clock.time = tests::at("2034-12-02T01:00:00Z");
+  look(nullptr);
+  expect_item(name, ItemState::attention, "29 days left");
+  clock.time = tests::at("2034-11-01T00:00:00Z");
+  look(nullptr);
+  expect_item(name, ItemState::well, "61 days left");
+  tests::write_text(layout.configuration(), std::string(kConfigurationText) + "certificate_days = 90\n");
+  look(nullptr);
+  expect_item(name, ItemState::attention, "61 days left");
+  clock.time = tests::at("2035-01-01T00:00:01Z");
+  look(nullptr);
+  expect_item(name, ItemState::attention, "has ended");
+  clock.time = tests::at("2024-12-31T00:00:00Z");
+  look(nullptr);
+  expect_item(name, ItemState::attention, "not valid before 2025-01-01");
+}
+
+TEST_F(CheckupWithoutTpm, SubmittersKeysNeedSomebodyAMonthBeforeTheirEnd) {
+  submitters_end = clock.time + std::chrono::hours(24 * 31);
+  look(nullptr);
+  expect_item("submitters", ItemState::well, "1 enrolled, 1 may send requests");
+  submitters_end = clock.time + std::chrono::hours(24 * 29);
+  look(nullptr);
+  expect_item("submitters", ItemState::attention, "1 may send requests; keys that end within 30 days or have: build-1");
+  submitters_end = clock.time - std::chrono::hours(1);
+  look(nullptr);
+  expect_item("submitters", ItemState::attention, "1 enrolled, 0 may send requests");
+}
+
+TEST_F(CheckupWithoutTpm, ADiskThatIsNearlyFullOrNotThereNeedsSomebody) {
+  std::filesystem::remove_all(layout.state());
+  look(nullptr);
+  expect_item("space", ItemState::attention, "cannot be looked at");
+  std::filesystem::create_directories(layout.state());
+  if (::mount("tmpfs", layout.state().c_str(), "tmpfs", MS_NOSUID | MS_NODEV, "size=1m") != 0) GTEST_SKIP() << "a mount needs root";
+  look(nullptr);
+  (void)::umount2(layout.state().c_str(), MNT_DETACH);
+  expect_item("space", ItemState::attention, "1 MiB free");
+  expect_item("space", ItemState::attention, "a large request may not fit");
+}
+
+TEST_F(CheckupWithoutTpm, AClockThatJumpedNeedsSomebodyAndOneThatDidNotIsNotMentioned) {
+  TrustedClock trusted(clock, 2);
+  trusted.know(clock.time);
+  look(nullptr, &trusted);
+  EXPECT_EQ(item("time"), nullptr);
+  clock.time += std::chrono::hours(49);
+  look(nullptr, &trusted);
+  expect_item("time", ItemState::attention, "clock.ahead");
+  clock.time -= std::chrono::hours(49 + 2);
+  look(nullptr, &trusted);
+  expect_item("time", ItemState::attention, "clock.behind");
 }
 
 }  // namespace
