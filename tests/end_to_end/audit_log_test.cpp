@@ -107,6 +107,13 @@ TEST_F(ExportedLog, IsProvedWithoutTheApplianceAndByAVerifierThatSharesNothingWi
   expect_wrong(judged(rig_.trust() / "receipt-key.pem", folder_ / "changed"), "does not continue the log");
   write_text(folder_ / "changed/audit.log", read_text(older / "audit.log") + "{\"index\":0}\n");
   EXPECT_EQ(judged(rig_.trust() / "receipt-key.pem", folder_ / "changed").status, 1);
+  const std::string good = read_text(response / "receipt.dsse.json");
+  std::string retyped = good;
+  const std::string type = "application/vnd.in-toto+json";
+  retyped.replace(retyped.find(type), type.size(), "application/vnd.coldseal.request.v1+json");
+  write_text(response / "receipt.dsse.json", retyped);
+  expect_wrong(judged(rig_.trust() / "receipt-key.pem", older), "WRONG  it is of a receipt's type");
+  write_text(response / "receipt.dsse.json", good);
   write_text(response / "files/extra.txt", "x");
   expect_wrong(judged(rig_.trust() / "receipt-key.pem", older), "WRONG  the files");
   const std::string shown = run_well({program("coldseal"), "audit", "show", newer, "--request", second.substr(0, 8)});

@@ -63,6 +63,7 @@ receipt_file, key, files = sys.argv[1:4]
 envelope = json.loads(pathlib.Path(receipt_file).read_bytes())
 payload = base64.b64decode(envelope["payload"], validate=True)
 kind = envelope["payloadType"]
+check(kind == "application/vnd.in-toto+json", "it is of a receipt's type")   # other documents are signed by the same key
 encoding = f"DSSEv1 {len(kind)} {kind} {len(payload)} ".encode() + payload
 check(signed_by(key, encoding, base64.b64decode(envelope["signatures"][0]["sig"], validate=True)), "receipt is signed by the receipt key")
 statement = json.loads(payload)
