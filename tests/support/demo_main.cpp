@@ -213,7 +213,11 @@ void show_log(ApplianceRig& rig, const fs::path& output, const fs::path& respons
   const fs::path transcript = rig.state() / "ceremony/transcript.json";
   fmt::print("\nThe audit log, in {}\n{}", exported.string(),
              tests::run_well({tests::program("coldseal"), "audit", "verify", exported, "--key", rig.trust() / "receipt-key.pem", "--transcript", transcript}));
-  tests::run_well({tests::program("coldseal"), "slip", response / "receipt.dsse.json", "--trust", rig.trust(), "--html", output / "slip.html"});
+  const tests::Command slip{tests::program("coldseal"), "slip", response / "receipt.dsse.json", "--trust", rig.trust()};
+  fmt::print("\n{}", tests::run_well(slip));
+  tests::Command page = slip;
+  page.insert(page.end(), {"--html", output / "slip.html"});
+  tests::run_well(page);
   fmt::print("\nThe approval slip, to print: {}\n", (output / "slip.html").string());
 }
 
