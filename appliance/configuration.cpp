@@ -8,6 +8,7 @@
 #include "crypto/base/byte_writer.hpp"
 #include "crypto/base/limits.hpp"
 #include "crypto/base/text.hpp"
+#include "crypto/package/finding_ids.hpp"
 #include "crypto/package/os_targets.hpp"
 #include "usb/files/safe_write.hpp"
 
@@ -57,8 +58,12 @@ Result<BoxRules> parse_box_rules(const toml::table& table, std::string_view wher
   return rules;
 }
 
-bool is_finding_id(std::string_view id) {
-  return id.find('.') != std::string_view::npos && id.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-.") == std::string_view::npos;
+// A misspelt id would block nothing, in silence.
+Result<void> expect_finding_id(std::string_view where, std::string_view id) {
+  if (package::is_finding_id(id)) return {};
+  if (id.size() > base::limits::kNameBytes) return fail(Errc::malformed, fmt::format("{}: blocking: an id of {} letters", where, id.size()));
+  return fail(Errc::malformed, fmt::format("{}: blocking: \"{}\" is not the id of a finding; did you mean {}? docs/catalogs.md, section 9, has them all", where,
+                                           base::printable(id), package::nearest_finding_id(id)));
 }
 
 Result<ProfileRules> parse_rules(const toml::table& table, std::string_view where) {
@@ -78,9 +83,7 @@ Result<ProfileRules> parse_rules(const toml::table& table, std::string_view wher
   if (table.contains("signatures_a_day")) rules.signatures_a_day = TRY(number_at(table, where, "signatures_a_day", 1, kMostSignaturesADay));
   if (table.contains("blocking")) {
     rules.blocking = TRY(list_at(table, where, "blocking"));
-    for (const std::string& id : rules.blocking)
-      if (!is_finding_id(id))
-        return fail(Errc::malformed, fmt::format("{}: blocking: \"{}\" is not the id of a finding, such as inf.pnplockdown-missing", where, base::printable(id)));
+    for (const std::string& id : rules.blocking) TRY(expect_finding_id(where, id));
   }
   return rules;
 }

@@ -36,9 +36,9 @@ Result<void> ProfileRules::expect_request(const wire::Request& request) const {
 
 bool ProfileRules::blocks(const package::Finding& finding, std::size_t findings) const {
   if (is_in(blocking, finding.id)) return true;
-  // What could not be read of an image could be any of the findings about images.
+  // What could not be read of an image could be any of the findings about images, or the name and version that a deny list wants.
   if (finding.id == "pe.details-not-readable")
-    return std::any_of(blocking.begin(), blocking.end(), [](const std::string& id) { return id.starts_with("pe."); });
+    return std::any_of(blocking.begin(), blocking.end(), [](const std::string& id) { return id.starts_with("pe.") || id == "deny-list.name"; });
   // The inspector leaves findings out when its list is full, and never the first of an id: nothing that blocks is among them. One that says so
   // of a list with room left is not to be believed.
   return finding.id == "inspection.findings-left-out" && !blocking.empty() && findings + 1 < base::limits::kFindings;

@@ -21,7 +21,7 @@ struct ProfileRules {
   std::uint64_t request_bytes = base::limits::kPackageBytes;   // all files of one request
   unsigned certificate_days = 0;                          // how long the certificate must still be valid
   std::uint64_t signatures_a_day = 0;                     // in any 24 hours; 0: no limit
-  std::vector<std::string> blocking;                      // ids of findings, warnings and notes, that refuse a request
+  std::vector<std::string> blocking;                      // ids of findings (crypto/package/finding_ids.hpp), warnings and notes, that refuse a request
   bool officers_may_submit = false;                       // whether an officer of the key class may be a submitter
   unsigned crl_days = 0;                                  // how old the revocation list about the certificate may be; 0: none is demanded
   unsigned waiting_days = 0;                              // how long a request waits for officers; 0: for ever

@@ -34,6 +34,9 @@ std::string upper_ascii(std::string_view text);
 bool equal_ignoring_case(std::string_view a, std::string_view b);
 std::string_view trim(std::string_view text);   // spaces and tabs
 std::vector<std::string_view> comma_list(std::string_view list);   // "a,,b" is three parts; "" is one, empty
+// How far apart two names are, to tell which one was meant: 2 for each letter inserted, removed or replaced, 1 for two neighbours swapped.
+// Takes room and time for every pair of letters: hold the names to a limit first.
+std::size_t edits(std::string_view a, std::string_view b);
 
 Result<std::string> utf8_from_utf16le(ByteView bytes);   // Errc::malformed for odd lengths and lone surrogates
 Result<std::string> utf8_from_utf16be(ByteView bytes);

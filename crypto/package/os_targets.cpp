@@ -93,26 +93,9 @@ constexpr std::array kTargets = {
 // The versions of OSAttr, ascending; "5.00" sorts before "5.1" only by this list.
 constexpr std::array<std::string_view, 8> kVersions = {"2:5.00", "2:5.1", "2:5.2", "2:6.0", "2:6.1", "2:6.2", "2:6.3", "2:10.0"};
 
-// How far apart two names are: 2 for each letter inserted, removed or replaced, 1 for two neighbours swapped.
-std::size_t edits(std::string_view a, std::string_view b) {
-  std::vector<std::vector<std::size_t>> cost(a.size() + 1, std::vector<std::size_t>(b.size() + 1));
-  for (std::size_t i = 0; i <= a.size(); ++i) {
-    for (std::size_t j = 0; j <= b.size(); ++j) {
-      if (i == 0 || j == 0) {
-        cost[i][j] = 2 * (i + j);
-        continue;
-      }
-      const std::size_t replaced = cost[i - 1][j - 1] + (a[i - 1] == b[j - 1] ? 0U : 2U);
-      cost[i][j] = std::min({cost[i - 1][j] + 2, cost[i][j - 1] + 2, replaced});
-      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) cost[i][j] = std::min(cost[i][j], cost[i - 2][j - 2] + 1);
-    }
-  }
-  return cost.back().back();
-}
-
 std::string_view nearest_name(std::string_view name) {
   const std::string wanted = base::upper_ascii(name);
-  const auto distance = [&](const OsTarget& target) { return edits(wanted, base::upper_ascii(target.name)); };
+  const auto distance = [&](const OsTarget& target) { return base::edits(wanted, base::upper_ascii(target.name)); };
   return std::min_element(kTargets.begin(), kTargets.end(),
                           [&](const OsTarget& a, const OsTarget& b) { return distance(a) < distance(b); })->name;
 }

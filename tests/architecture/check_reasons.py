@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Fails unless the reasons of docs/verification.md and docs/operations.md are those of the code, and each of them is in a test. Run by ctest."""
+"""Fails unless the reasons of docs/verification.md and docs/operations.md are those of the code, and each of them is in a test, and the ids of
+findings in the code, in their table and in docs/catalogs.md are the same. Run by ctest."""
 import pathlib
 import re
 import sys
@@ -42,7 +43,33 @@ def inspector_findings(root: pathlib.Path):
             yield f"{reason}: no test expects it"
 
 
+FINDING = r"[a-z]+(?:-[a-z]+)*\.[a-z0-9]+(?:-[a-z0-9]+)*"
+# An id, or the two of a choice, and then how bad it is: so every finding is made.
+MADE = re.compile(rf'"({FINDING})"(?:\s*:\s*"({FINDING})")?,\s*(?:package::)?(?:Severity::|worst_left_out_)')
+MAKES = re.compile(r"\.finding\(\s*(?!\w+ \? \")[^\s\"]|findings\.push_back\(\{\s*[^\s\"]")
+
+
+# What a profile's `blocking` may name.
+def ids_of_findings(root: pathlib.Path):
+    table = set(re.findall(rf'"({FINDING})"', (root / "crypto/package/finding_ids.cpp").read_text(encoding="utf-8").split("};")[0]))
+    made = set()
+    for source in sorted([*(root / "crypto/package").rglob("*.cpp"), *(root / "appliance").rglob("*.cpp")]):
+        text = source.read_text(encoding="utf-8")
+        made |= {finding for choice in MADE.findall(text) for finding in choice if finding}
+        if MAKES.search(text) and source.name != "inspection_builder.cpp":   # through which all others go
+            yield f"{source.relative_to(root)}: makes a finding of which the id is not written there: nobody can hold it against the table"
+    section = (root / "docs/catalogs.md").read_text(encoding="utf-8").split("## 9. ")[1].split("\n## ")[0]
+    docs = {finding for line in section.splitlines() if line.startswith("|") for finding in re.findall(rf"`({FINDING})`", line.split("|")[2])}
+    for finding in sorted(made - table):
+        yield f"{finding}: is found, and not in crypto/package/finding_ids.cpp: no profile can block it"
+    for finding in sorted(table - made):
+        yield f"{finding}: is in crypto/package/finding_ids.cpp, and nothing finds it"
+    for finding in sorted(table ^ docs):
+        yield f"{finding}: is in {'crypto/package/finding_ids.cpp' if finding in table else 'docs/catalogs.md, section 9,'} alone"
+
+
 if __name__ == "__main__":
-    found = list(findings(pathlib.Path(sys.argv[1]))) + list(inspector_findings(pathlib.Path(sys.argv[1])))
+    tree = pathlib.Path(sys.argv[1])
+    found = [*findings(tree), *inspector_findings(tree), *ids_of_findings(tree)]
     print("\n".join(found) or "every reason is documented and tested")
     sys.exit(1 if found else 0)

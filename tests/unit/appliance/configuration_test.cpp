@@ -80,6 +80,9 @@ TEST(ConfigurationText, TakesRulesAndEachOfThemChangesWhatOfficersApprove) {
   refuse("certificate_days = \"30\"", "needs certificate_days");
   refuse("signatures_a_day = 0", "needs signatures_a_day");
   refuse("blocking = [\"PnpLockdown\"]", "is not the id of a finding");
+  refuse("blocking = [\"pe.no-nx\", \"inf.pnplokdown-missing\"]", "\"inf.pnplokdown-missing\" is not the id of a finding; did you mean inf.pnplockdown-missing?");
+  refuse("blocking = [\"pe.page-hashes\"]", "is not the id of a finding");   // a verdict of coldseal verify, and none of an inspection
+  refuse("blocking = [\"" + std::string(100'000, 'x') + "\"]", "an id of 100000 letters");
 }
 
 TEST(ConfigurationText, DualSigningIsOffUnlessAskedForAndOfficersApproveIt) {

@@ -53,6 +53,11 @@ TEST(ProfileRules, AnImageThatCannotBeReadWhollyIsRefusedWhereFindingsAboutImage
   EXPECT_TRUE(rules.expect_findings(findings));
   rules.blocking = {"inf.pnplockdown-missing", "pe.no-nx"};
   expect_error(rules.expect_findings(findings), Errc::refused, "pe.details-not-readable: a.sys: the imports are cut off");
+  // Its version is not known, so no range of a deny list's name could hit it.
+  rules.blocking = {"deny-list.name"};
+  expect_error(rules.expect_findings(findings), Errc::refused, "pe.details-not-readable: a.sys");
+  rules.blocking = {"deny-list.digest"};   // which the box finds without them
+  EXPECT_TRUE(rules.expect_findings(findings));
 }
 
 TEST(ProfileRules, FindingsThatWereLeftOutOfAListWithRoomRefuse) {
