@@ -162,7 +162,7 @@ crypto::Digest profile_digest(const Profile& profile, const std::vector<crypto::
     text.put_counted({});
   }
   text.u64be(rules.request_bytes).u64be(rules.certificate_days).u64be(rules.signatures_a_day);
-  text.u64be(rules.crl_days).u8(rules.officers_may_submit ? 1 : 0);
+  text.u64be(rules.crl_days).u64be(rules.waiting_days).u8(rules.officers_may_submit ? 1 : 0);
   text.u8(form.sha1 == crypto::Sha1::for_old_windows ? 1 : 0);
   for (const crypto::Certificate& certificate : chain) text.put_counted(certificate.fingerprint().bytes());
   return crypto::sha256(text.bytes());

@@ -64,8 +64,8 @@ TEST(ConfigurationText, TakesADescriptionAndAUrlForSignatures) {
 
 TEST(ConfigurationText, TakesRulesAndEachOfThemChangesWhatOfficersApprove) {
   const auto plain = Configuration::parse(kConfigurationText);
-  for (const char* const rule : {"os = [\"10_X64\"]", "request_mib = 512", "certificate_days = 30", "signatures_a_day = 200",
-                                 "blocking = [\"inf.pnplockdown-missing\"]"}) {
+  for (const char* const rule : {"os = [\"10_X64\"]", "request_mib = 512", "certificate_days = 30", "signatures_a_day = 200", "crl_days = 7",
+                                 "waiting_days = 30", "officers_may_submit = true", "blocking = [\"inf.pnplockdown-missing\"]"}) {
     const auto read = Configuration::parse(with("submitters", fmt::format("{}\nsubmitters", rule)));
     ASSERT_TRUE(read) << read.error().text();
     EXPECT_NE(profile_digest(read->profiles.at(0), {}), profile_digest(plain->profiles.at(0), {})) << rule;
