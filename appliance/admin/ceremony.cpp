@@ -95,8 +95,9 @@ class Ceremony {
 
  private:
   void say(const std::string& line) {
-    terminal_.show("   " + line);
-    if (transcript_.stated.size() < 200) transcript_.stated.push_back(line);
+    const std::string fact = printable(line);   // the TPM's maker words a part of it, and it must stay one line
+    terminal_.show("   " + fact);
+    progress_.say(fact);
   }
   // One index for each person, whatever rosters they are on.
   void assign_indices() {
@@ -326,6 +327,9 @@ class Ceremony {
   }
 
   Result<void> finish() {
+    // Perhaps another run has closed them, before the power went: the transcript says it of the TPM that quotes it now.
+    TRY(tpm::expect_closed(*device_));
+    transcript_.stated = progress_.said();
     SignedTranscript whole{transcript_, {}};
     const crypto::Digest digest = crypto::sha256(base::as_bytes(whole.transcript.to_json()));
     tpm::Attestation quote = TRY(tpm::quote(*device_, digest.bytes()));

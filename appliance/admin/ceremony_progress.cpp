@@ -14,6 +14,12 @@ using base::Errc;
 using base::fail;
 using base::Result;
 
+namespace {
+
+constexpr std::string_view kSaid = "said: ";   // no step's name begins so
+
+}  // namespace
+
 Result<Progress> Progress::open(const std::filesystem::path& folder, const crypto::Digest& ceremony) {
   TRY(usb::make_folders(folder));
   Progress progress(folder / "progress");
@@ -35,6 +41,18 @@ Result<Progress> Progress::open(const std::filesystem::path& folder, const crypt
 }
 
 bool Progress::has(const std::string& step) const { return std::find(lines_.begin(), lines_.end(), step) != lines_.end(); }
+
+void Progress::say(const std::string& fact) {
+  std::string line = std::string(kSaid) + fact;
+  if (!has(line)) lines_.push_back(std::move(line));
+}
+
+std::vector<std::string> Progress::said() const {
+  std::vector<std::string> facts;
+  for (const std::string& line : lines_)
+    if (line.starts_with(kSaid)) facts.push_back(line.substr(kSaid.size()));
+  return facts;
+}
 
 Result<void> Progress::done(const std::string& step) {
   lines_.push_back(step);

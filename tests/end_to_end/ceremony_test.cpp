@@ -6,6 +6,7 @@
 #include "tests/support/appliance_rig.hpp"
 #include "tests/support/process.hpp"
 #include "tests/support/temp_dir.hpp"
+#include "tests/support/tpm_kills.hpp"
 
 namespace tests {
 namespace {
@@ -101,6 +102,7 @@ TEST_F(Ceremony, GoesOnAfterPowerCuts) {
   ApplianceRig::approve_as(*terminal, "officer (", {ApplianceRig::officers()[0], ApplianceRig::officers()[1]});
   EXPECT_EQ(terminal->wait(), 0) << terminal->screen();
   EXPECT_EQ(run({program("coldseal"), "verify-transcript", transcript()}).status, 0);
+  EXPECT_EQ(missing_from_transcript(transcript()), "") << read_text(transcript());
 }
 
 // systemd-tmpfiles has made all folders before anybody comes.

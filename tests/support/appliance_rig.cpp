@@ -109,8 +109,7 @@ void ApplianceRig::approve_firmware(unsigned version, const std::filesystem::pat
 }
 
 std::unique_ptr<AtTerminal> ApplianceRig::begin_ceremony() const {
-  auto terminal = std::make_unique<AtTerminal>(Command{program("coldseal-admin"), "--root", root(), "ceremony", "run", ceremony_file()},
-                                               show_screens_);
+  auto terminal = std::make_unique<AtTerminal>(admin({"ceremony", "run", ceremony_file()}), show_screens_);
   terminal->expect("type yes when they agree");
   terminal->type("yes");
   return terminal;
@@ -127,9 +126,7 @@ void ApplianceRig::run_ceremony(const std::function<void(AtTerminal&)>& before_t
 
 void ApplianceRig::administer(const Command& words, const std::vector<TestOfficer>& who,
                               const std::function<void(AtTerminal&)>& then) const {
-  Command command{program("coldseal-admin"), "--root", root()};
-  command.insert(command.end(), words.begin(), words.end());
-  AtTerminal terminal(admin_faults_ == nullptr ? command : admin_faults_->before(command), show_screens_);
+  AtTerminal terminal(admin(words), show_screens_);
   approve_as(terminal, "administrator (", who);
   if (then) then(terminal);
   expect_done(terminal, "coldseal-admin " + words.front());
@@ -159,6 +156,12 @@ void ApplianceRig::certify_key() const {
             "-set_serial", "0x1001", "-extfile", ca / "leaf.ext", "-out", ca / "release.pem"});
   write_text(ca / "chain.pem", read_text(ca / "release.pem") + read_text(ca_root()));
   run_well({program("coldseal-admin"), "--root", root(), "certificate", "--key-class", "release", ca / "chain.pem"});
+}
+
+Command ApplianceRig::admin(const Command& words) const {
+  Command command{program("coldseal-admin"), "--root", root()};
+  command.insert(command.end(), words.begin(), words.end());
+  return admin_faults_ == nullptr ? command : admin_faults_->before(command);
 }
 
 Command ApplianceRig::command(Command before, const std::string& name, const Command& after) const {
@@ -272,7 +275,7 @@ void ApplianceRig::run_again_to_its_end() const {
 }
 
 int ApplianceRig::answer_ceremony(std::string& screen) const {
-  AtTerminal terminal({program("coldseal-admin"), "--root", root(), "ceremony", "run", ceremony_file()}, show_screens_);
+  AtTerminal terminal(admin({"ceremony", "run", ceremony_file()}), show_screens_);
   std::vector<TestOfficer> everybody = administrators();
   everybody.insert(everybody.end(), officers().begin(), officers().end());
   std::vector<std::string> prompts = {"type yes when they agree", "officer (2", "officer (1", "PIN of ben", "PIN of cay"};

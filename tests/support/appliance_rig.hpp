@@ -56,7 +56,7 @@ class ApplianceRig {
   void stop_daemon();
   // From the next start on coldseald runs under that fault layer, which must outlive it.
   void run_daemon_under(const Faults& faults) { faults_ = &faults; }
-  void run_admin_under(const Faults* faults) { admin_faults_ = faults; }   // administer(); nullptr for no more
+  void run_admin_under(const Faults* faults) { admin_faults_ = faults; }   // the ceremony, administer(); nullptr for no more
   Background& daemon() { return *daemon_; }
   Background start_courier(const Command& arguments) const;   // --stick DIR, --serial DEV
   Command courier(const Command& arguments) const;
@@ -90,6 +90,7 @@ class ApplianceRig {
 
  private:
   void certify_key() const;
+  Command admin(const Command& words) const;   // coldseal-admin, under the fault layer if there is one
   Command command(Command before, const std::string& name, const Command& after) const;
   int answer_ceremony(std::string& screen) const;
   std::filesystem::path folder_;

@@ -1,5 +1,5 @@
-// The TPM goes away, or misbehaves, at the n-th command of a whole ceremony or of a whole approval through the real programs.
-// Afterwards everything must be as it was promised: nothing half-made was released, the log holds, and people who begin
+// The TPM goes away, or misbehaves, at the n-th command of a whole ceremony or of a whole approval through the real programs; or
+// coldseal-admin dies at the n-th thing that it does to a file, of a ceremony or of an act of administrators. Afterwards everything must be as it was promised: nothing half-made was released, the log holds, and people who begin
 // again get what they wanted. Used by a rotating sample in every run and by the sweep over all commands.
 #pragma once
 
@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "tests/support/appliance_rig.hpp"
+#include "tests/support/faults.hpp"
 #include "tests/support/temp_dir.hpp"
 
 namespace tests {
@@ -35,25 +36,40 @@ class CeremonyKills {  // every point is a ceremony of its own, on a TPM of its 
  public:
   CeremonyKills();
   int commands() const { return commands_; }
+  int file_calls() const { return file_calls_; }
   std::string strike(int at, Deed deed) const;
+  std::string strike_program(int at, FaultDeed deed) const;
+  // One ceremony whose program dies at that file call of its first run, a few calls later in the second, and so on until a run comes
+  // to its end; how often is added to `deaths`.
+  static std::string strike_program_again_and_again(int first, int& deaths);
 
  private:
   int commands_ = 0;
+  int file_calls_ = 0;
 };
+
+// What every run of the rig's ceremony says and the transcript does not state, or states twice; empty when all is there once. A ceremony that
+// was interrupted states what its earlier runs did, too.
+std::string missing_from_transcript(const std::filesystem::path& transcript);
 
 class AdministrationKills {  // one appliance; every point is an act of two administrators
  public:
   AdministrationKills();
   int commands() const { return commands_; }
   std::string strike(int at, Deed deed);
+  // Of the act that does the most to files: cay is replaced by cay, who chooses the same PIN.
+  int file_calls();
+  std::string strike_program(int at, FaultDeed deed);
   // That coldseald accepts the log and its anchor, at the end, and signs.
   std::string examine_log();
 
  private:
-  bool act() const;
+  bool act(const Command& words) const;
   TempDir folder_;
+  Faults faults_;
   mutable ApplianceRig rig_;
   int commands_ = 0;
+  int file_calls_ = 0;
 };
 
 // That many of 1 to all, other ones every day; the same day the same ones.
