@@ -1,7 +1,9 @@
 // coldseald and the courier are killed at every call of a whole request that changes something outside them, and every such call
-// on the disk fails: with EIO once, with EROFS or ENOSPC from there on. In shares; each says how many points it tried.
+// on the disk fails: with EIO once, with EROFS or ENOSPC from there on. coldseal-admin is killed at every file call of the ceremony
+// and of an act of administrators. In shares; each says how many points it tried.
 #include "tests/support/crashes.hpp"
 #include "tests/support/serial_crashes.hpp"
+#include "tests/support/tpm_kills.hpp"
 
 #include <gtest/gtest.h>
 
@@ -107,6 +109,23 @@ TEST(CourierCrashSweep, AnyCallThatFailsIsSaidAndTheNextRoundFinishes) {
   }
   const int room = crashes.points_of(kRoomKinds);
   for (int at = 1; at <= room; ++at) EXPECT_EQ(crashes.fail(at, true, kRoomKinds, ENOSPC), "");
+}
+
+class CeremonyCrashSweep : public testing::TestWithParam<int> {};
+
+TEST_P(CeremonyCrashSweep, ItGoesOnToItsEndWhereverTheProgramDies) {
+  const CeremonyKills kills;
+  each_of_share(kills.file_calls(), GetParam(), [&](int at) { return kills.strike_program(at, at % 2 == 0 ? FaultDeed::kill_half : FaultDeed::kill); });
+}
+INSTANTIATE_TEST_SUITE_P(Shares, CeremonyCrashSweep, testing::Range(0, kCrashShares));
+
+TEST(AdministrationCrashSweep, TheLogStaysWholeAndTheActPossibleWhereverTheProgramDies) {
+  AdministrationKills kills;
+  for (int at = 1; at <= kills.file_calls(); ++at) {
+    EXPECT_EQ(kills.strike_program(at, FaultDeed::kill), "");
+    EXPECT_EQ(kills.strike_program(at, FaultDeed::kill_half), "");
+  }
+  EXPECT_EQ(kills.examine_log(), "");
 }
 
 class SerialCourierCrashSweep : public testing::TestWithParam<int> {};
