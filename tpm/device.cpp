@@ -15,7 +15,6 @@ namespace {
 using base::Errc;
 using base::fail;
 
-constexpr TPM2_HANDLE kStorageRootHandle = 0x81000001;   // TCG TPM v2.0 Provisioning Guidance, section 7.8
 
 Result<Owned<TPMS_CAPABILITY_DATA>> capability(Context& context, TPM2_CAP kind, std::uint32_t first, std::uint32_t count) {
   return answer<TPMS_CAPABILITY_DATA>(Step::open, [&](TPMS_CAPABILITY_DATA** out) {

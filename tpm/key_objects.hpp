@@ -41,6 +41,7 @@ Result<LoadedKey> load_key(Context& context, const KeyBlob& blob, std::uint32_t 
 
 // The identity key (AK) at 0x81000010: P-256, restricted, signs what the TPM says about itself and nothing else. Made once,
 // under the endorsement hierarchy, with the endorsement key kept beside it.
+inline constexpr TPM2_HANDLE kStorageRootHandle = 0x81000001;   // TCG TPM v2.0 Provisioning Guidance, section 7.8
 inline constexpr TPM2_HANDLE kIdentityKeyHandle = 0x81000010;
 inline constexpr TPM2_HANDLE kEndorsementKeyHandle = 0x81010002;
 Result<void> create_identity_keys(Context& context);

@@ -28,17 +28,40 @@ Result<std::uint32_t> property(Device& device, TPM2_PT wanted) {
   return UINT32{list.tpmProperty[0].value};
 }
 
-Result<std::vector<TPM2_HANDLE>> owner_indices(Device& device) {
-  const auto data = TRY(answer<TPMS_CAPABILITY_DATA>(Step::open, [&](TPMS_CAPABILITY_DATA** out) {
-    TPMI_YES_NO more = TPM2_NO;
-    return Esys_GetCapability(device.context().esys(), kNone, kNone, kNone, TPM2_CAP_HANDLES, 0x01800000, TPM2_MAX_CAP_HANDLES,
-                              &more, out);
-  }));
+// All handles of one type (their first octet), in as many answers as the TPM needs for them.
+Result<std::vector<TPM2_HANDLE>> handles_of_type(Device& device, TPM2_HANDLE first) {
+  constexpr std::size_t kMost = 4096;   // no TPM has room for as many
   std::vector<TPM2_HANDLE> found;
-  const TPML_HANDLE& list = data->data.handles;
-  for (std::size_t i = 0; i < std::min<std::size_t>(list.count, TPM2_MAX_CAP_HANDLES); ++i)
-    if (list.handle[i] >= 0x01800000 && list.handle[i] <= 0x01BFFFFF) found.push_back(list.handle[i]);
-  return found;
+  for (TPM2_HANDLE next = first; found.size() < kMost; next = found.back() + 1) {
+    TPMI_YES_NO more = TPM2_NO;
+    const auto data = TRY(answer<TPMS_CAPABILITY_DATA>(Step::open, [&](TPMS_CAPABILITY_DATA** out) {
+      return Esys_GetCapability(device.context().esys(), kNone, kNone, kNone, TPM2_CAP_HANDLES, next, TPM2_MAX_CAP_HANDLES, &more, out);
+    }));
+    const TPML_HANDLE& list = data->data.handles;
+    const std::size_t count = std::min<std::size_t>(list.count, TPM2_MAX_CAP_HANDLES);
+    for (std::size_t i = 0; i < count; ++i) {
+      if (list.handle[i] >> 24 != first >> 24) return found;
+      found.push_back(list.handle[i]);
+    }
+    if (count == 0 || more == TPM2_NO) return found;
+  }
+  return fail(Errc::too_large, fmt::format("TPM lists more than {} handles from 0x{:08x} on", kMost, first));
+}
+
+// TCG, "Registry of Reserved TPM 2.0 Handles and Localities": who may use which range. It is a convention that no TPM enforces, so
+// an owner's index may be anywhere; only the attribute that TPM2_NV_DefineSpace holds against the hierarchy says who made it.
+bool is_between(TPM2_HANDLE handle, TPM2_HANDLE first, TPM2_HANDLE last) { return handle >= first && handle <= last; }
+bool is_makers_certificate(TPM2_HANDLE index) { return is_between(index, 0x01C00000, 0x01C0FFFF); }
+bool is_owners_index(TPM2_HANDLE index) { return is_between(index, 0x01800000, 0x01BFFFFF); }
+bool is_ours_or_the_makers_key(TPM2_HANDLE key) { return key == kStorageRootHandle || is_between(key, 0x81010000, 0x8101FFFF); }
+bool is_platforms_key(TPM2_HANDLE key) { return is_between(key, 0x81800000, 0x81FFFFFF); }   // Part 2, PLATFORM_PERSISTENT: the TPM enforces it
+
+Result<bool> is_made_by_the_platform(Device& device, TPM2_HANDLE handle) {
+  const NvIndex index = TRY(NvIndex::open(device.context(), handle));
+  const auto area = TRY(answer<TPM2B_NV_PUBLIC>(Step::nv, [&](TPM2B_NV_PUBLIC** out) {
+    return Esys_NV_ReadPublic(device.context().esys(), index.handle(), kNone, kNone, kNone, out, nullptr);
+  }));
+  return (area->nvPublic.attributes & TPMA_NV_PLATFORMCREATE) != 0;
 }
 
 Result<void> new_password(Device& device, ESYS_TR hierarchy, const FillRandom& fill_random) {
@@ -116,24 +139,36 @@ Result<std::vector<std::string>> objections(Device& device, attest::Mode mode) {
   return found;
 }
 
-Result<void> expect_empty(Device& device) {
+Result<std::vector<std::string>> expect_empty(Device& device) {
   const std::uint32_t permanent = TRY(property(device, TPM2_PT_PERMANENT));
   constexpr std::uint32_t kPasswords =
       TPMA_PERMANENT_OWNERAUTHSET | TPMA_PERMANENT_ENDORSEMENTAUTHSET | TPMA_PERMANENT_LOCKOUTAUTHSET;
   if ((permanent & kPasswords) != 0)
     return fail(Errc::refused, "a hierarchy of this TPM has a password already; clear the TPM in the machine's firmware setup first");
-  std::vector<TPM2_HANDLE> indices = TRY(owner_indices(device));
+  std::vector<TPM2_HANDLE> indices = TRY(handles_of_type(device, TPM2_NV_INDEX_FIRST));
   if (std::erase(indices, kProbe) != 0) {   // the power went while PIN_FAIL was tried out
     attest::NvPublic probe = attest::unwritten(attest::person_index(attest::kFirstOfficer));
     probe.index = kProbe;
     TRY(run_as_owner(device, OwnerCommand::undefine(probe, "removing what an interrupted trial left")));
   }
-  if (!indices.empty())
-    return fail(Errc::refused, fmt::format("this TPM is not empty: index 0x{:08x} is defined ({} in all); clear the TPM in the "
-                                           "machine's firmware setup first", indices.front(), indices.size()));
-  const bool identity = TRY(is_persistent(device.context(), kIdentityKeyHandle));
-  if (identity) return fail(Errc::refused, "this TPM is not empty: it holds an identity key; clear it first");
-  return {};
+  std::vector<std::string> of_the_machine;
+  for (const TPM2_HANDLE index : indices) {
+    if (is_makers_certificate(index)) continue;
+    const bool by_platform = TRY(is_made_by_the_platform(device, index));
+    if (!by_platform || is_owners_index(index))
+      return fail(Errc::refused, fmt::format("this TPM is not empty: index 0x{:08x} is defined ({} in all); clear the TPM in the "
+                                             "machine's firmware setup first", index, indices.size()));
+    of_the_machine.push_back(fmt::format("index 0x{:08x}", index));
+  }
+  const std::vector<TPM2_HANDLE> keys = TRY(handles_of_type(device, TPM2_PERSISTENT_FIRST));
+  for (const TPM2_HANDLE key : keys) {
+    if (is_ours_or_the_makers_key(key)) continue;
+    if (!is_platforms_key(key))
+      return fail(Errc::refused, fmt::format("this TPM is not empty: it holds {} at 0x{:08x}; clear the TPM in the machine's firmware setup first",
+                                             key == kIdentityKeyHandle ? "an identity key" : "a key", key));
+    of_the_machine.push_back(fmt::format("key 0x{:08x}", key));
+  }
+  return of_the_machine;
 }
 
 Result<void> make_identity_keys(Device& device) { return create_identity_keys(device.context()); }

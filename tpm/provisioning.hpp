@@ -21,8 +21,11 @@ Result<std::vector<std::string>> objections_at_start(Device& device, attest::Mod
 // Device::firmware(): four numbers of 16 bits. Only what the makers' own advisories say.
 std::string known_flaw(const std::string& manufacturer, std::uint64_t firmware);
 
-// Errc::refused when the TPM holds indices of ours or of others in the owner's range, or hierarchies have passwords.
-Result<void> expect_empty(Device& device);
+// Errc::refused, with the handle, when hierarchies have passwords or the TPM holds an index or a persistent key that an owner made,
+// wherever it is. Ours and the makers' are allowed: the storage root key, endorsement keys (0x8101xxxx) and the certificates
+// beside them (0x01C0xxxx). What the machine's own firmware keeps (platform hierarchy, outside the owner's range) is not an
+// owner's and a clear does not remove it: it is told, as "index 0x01400001".
+Result<std::vector<std::string>> expect_empty(Device& device);
 
 Result<void> make_identity_keys(Device& device);
 // Defines the index unless it is there, and writes data unless it holds it already. Never-written indices (gates): no data.

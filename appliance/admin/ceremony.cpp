@@ -45,6 +45,14 @@ bool has_anything(const std::filesystem::path& folder) {
   return error ? error != std::errc::no_such_file_or_directory : !is_empty;
 }
 
+// "index 0x01400001, key 0x81800000": as many as fit a line.
+std::string some_of(const std::vector<std::string>& all) {
+  constexpr std::size_t kMost = 20;
+  std::string line;
+  for (std::size_t i = 0; i < all.size() && i < kMost; ++i) line += (i == 0 ? "" : ", ") + all[i];
+  return all.size() > kMost ? fmt::format("{} and {} more", line, all.size() - kMost) : line;
+}
+
 class Ceremony {
  public:
   Ceremony(const Layout& layout, CeremonyFile file, Configuration configuration, Terminal& terminal, Progress progress,
@@ -129,7 +137,9 @@ class Ceremony {
     say(fmt::format("TPM: {}, firmware {:x}{}", device_->manufacturer(), device_->firmware(),
                     device_->is_software() ? " (software: development only)" : ""));
     if (!progress_.has("looked")) {
-      TRY(tpm::expect_empty(*device_));
+      const std::vector<std::string> of_the_machine = TRY(tpm::expect_empty(*device_));
+      if (!of_the_machine.empty())
+        say(fmt::format("the machine's firmware keeps {} in the TPM, where a clear leaves it and nothing of this appliance uses it", some_of(of_the_machine)));
       const std::vector<std::string> objections = TRY(tpm::objections(*device_, file_.mode));
       for (const std::string& objection : objections) terminal_.show("   objection: " + objection);
       if (!objections.empty()) return fail(Errc::refused, "this TPM cannot hold the promises");

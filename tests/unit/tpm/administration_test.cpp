@@ -1,6 +1,8 @@
 // Administrators: m of n of them, command by command, counted by the TPM; and nobody else once the hierarchies are closed.
 #include "tpm/administration.hpp"
 
+#include <fmt/format.h>
+
 #include "crypto/base/byte_writer.hpp"
 #include "crypto/keys/random.hpp"
 #include "tests/unit/tpm/custody_fixture.hpp"
@@ -69,6 +71,61 @@ TEST_F(AdministrationTest, AnOpenOwnerIsNoticed) {
   expect_error(expect_empty(*open), Errc::refused, "not empty");
   must(establish(*open, attest::floor_index(), Bytes(8, 0)));
   expect_error(expect_empty(*open), Errc::refused, "index 0x01800020");
+}
+
+// An index or a key of somebody's, wherever it lies; nobody's rule says that owners keep to their range.
+TEST_F(AdministrationTest, AnOwnersIndexOrKeyAnywhereMakesATpmNotEmptyAndThatOfTheMachineIsTold) {
+  tests::Swtpm fresh;
+  const auto open = must(Device::open(fresh.tcti()));
+  ESYS_CONTEXT* const esys = open->context().esys();
+  EXPECT_TRUE(must(expect_empty(*open)).empty());
+  const TPM2B_AUTH empty{};
+  const auto index = [&](ESYS_TR hierarchy, std::uint32_t at) {
+    TPM2B_NV_PUBLIC area{};
+    const bool platform = hierarchy == ESYS_TR_RH_PLATFORM;
+    area.nvPublic = {at, TPM2_ALG_SHA256, platform ? TPMA_NV_PPWRITE | TPMA_NV_PPREAD | TPMA_NV_PLATFORMCREATE : TPMA_NV_OWNERWRITE | TPMA_NV_OWNERREAD, {}, 8};
+    ESYS_TR handle = kNone;
+    base::require(Esys_NV_DefineSpace(esys, hierarchy, ESYS_TR_PASSWORD, kNone, kNone, &empty, &area, &handle) == TSS2_RC_SUCCESS, "no index");
+    return NvIndex(open->context(), handle);
+  };
+  const auto remove = [&](ESYS_TR hierarchy, NvIndex& defined) {
+    base::require(Esys_NV_UndefineSpace(esys, hierarchy, defined.handle(), ESYS_TR_PASSWORD, kNone, kNone) == TSS2_RC_SUCCESS, "not removed");
+    defined.forget();
+  };
+  for (const std::uint32_t at : {0x01000001U, 0x01400001U, 0x01C10102U, 0x01D10200U}) {
+    NvIndex defined = index(ESYS_TR_RH_OWNER, at);
+    expect_error(expect_empty(*open), Errc::refused, fmt::format("index {:#010x} is defined", at).c_str());
+    remove(ESYS_TR_RH_OWNER, defined);
+  }
+  NvIndex in_our_range = index(ESYS_TR_RH_PLATFORM, 0x01800077);
+  expect_error(expect_empty(*open), Errc::refused, "index 0x01800077");
+  remove(ESYS_TR_RH_PLATFORM, in_our_range);
+  const NvIndex of_the_machine = index(ESYS_TR_RH_PLATFORM, 0x01400001);
+  const NvIndex certificate = index(ESYS_TR_RH_PLATFORM, 0x01C0000A);   // the place of an endorsement certificate
+  EXPECT_EQ(must(expect_empty(*open)), std::vector<std::string>{"index 0x01400001"});
+
+  TPM2B_PUBLIC form{};
+  form.publicArea.type = TPM2_ALG_KEYEDHASH;
+  form.publicArea.nameAlg = TPM2_ALG_SHA256;
+  form.publicArea.objectAttributes = TPMA_OBJECT_SIGN_ENCRYPT | TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT | TPMA_OBJECT_SENSITIVEDATAORIGIN | TPMA_OBJECT_USERWITHAUTH;
+  form.publicArea.parameters.keyedHashDetail.scheme.scheme = TPM2_ALG_HMAC;
+  form.publicArea.parameters.keyedHashDetail.scheme.details.hmac.hashAlg = TPM2_ALG_SHA256;
+  const auto keep_key = [&](ESYS_TR hierarchy, TPM2_HANDLE at) {
+    const TPM2B_SENSITIVE_CREATE secret_part{};
+    const TPML_PCR_SELECTION no_pcr{};
+    const TPM2B_DATA nothing{};
+    ESYS_TR made = kNone;
+    ESYS_TR kept = kNone;
+    base::require(Esys_CreatePrimary(esys, hierarchy, ESYS_TR_PASSWORD, kNone, kNone, &secret_part, &form, &nothing, &no_pcr, &made, nullptr, nullptr,
+                                     nullptr, nullptr) == TSS2_RC_SUCCESS, "no key");
+    const Loaded loaded(open->context(), made);
+    base::require(Esys_EvictControl(esys, hierarchy, made, ESYS_TR_PASSWORD, kNone, kNone, at, &kept) == TSS2_RC_SUCCESS, "key not kept");
+    (void)Esys_TR_Close(esys, &kept);
+  };
+  keep_key(ESYS_TR_RH_PLATFORM, 0x81800001);
+  EXPECT_EQ(must(expect_empty(*open)), (std::vector<std::string>{"index 0x01400001", "key 0x81800001"}));
+  keep_key(ESYS_TR_RH_OWNER, 0x81000005);
+  expect_error(expect_empty(*open), Errc::refused, "it holds a key at 0x81000005");
 }
 
 TEST_F(AdministrationTest, AnyTwoOfThreeRaiseTheFloorAndOneDoesNot) {
