@@ -18,23 +18,25 @@ Result<void> AuditAnchor::extend(const crypto::Digest& line) {
   Context& context = device_->context();
   const NvIndex index = TRY(base::within("AUDIT_EXT", open_either(context, firmware_->map().audit_extend())));
   const Loaded session = TRY(policy_session(context));
-  TRY(firmware_->satisfy(session));
-  TRY(policy_command(context, session, attest::CommandCode::nv_extend));
   const TPM2B_MAX_NV_BUFFER data = to_nv_buffer(line.bytes());
-  return base::within("AUDIT_EXT", check(Esys_NV_Extend(context.esys(), index.handle(), index.handle(), session.handle(), kNone,
-                                                        kNone, &data),
-                                         Step::nv));
+  return firmware_->pass(session, [&]() -> Result<void> {
+    TRY(policy_command(context, session, attest::CommandCode::nv_extend));
+    return base::within("AUDIT_EXT", check(Esys_NV_Extend(context.esys(), index.handle(), index.handle(), session.handle(), kNone,
+                                                          kNone, &data),
+                                           Step::nv));
+  });
 }
 
 Result<void> AuditAnchor::increment() {
   Context& context = device_->context();
   const NvIndex index = TRY(base::within("AUDIT_CNT", open_either(context, firmware_->map().audit_count())));
   const Loaded session = TRY(policy_session(context));
-  TRY(firmware_->satisfy(session));
-  TRY(policy_command(context, session, attest::CommandCode::nv_increment));
-  return base::within("AUDIT_CNT", check(Esys_NV_Increment(context.esys(), index.handle(), index.handle(), session.handle(), kNone,
-                                                           kNone),
-                                         Step::nv));
+  return firmware_->pass(session, [&]() -> Result<void> {
+    TRY(policy_command(context, session, attest::CommandCode::nv_increment));
+    return base::within("AUDIT_CNT", check(Esys_NV_Increment(context.esys(), index.handle(), index.handle(), session.handle(), kNone,
+                                                             kNone),
+                                           Step::nv));
+  });
 }
 
 Result<void> AuditAnchor::begin() {

@@ -140,9 +140,19 @@ Result<void> open_gate(Context& context, const NvIndex& gate, const Loaded& main
 }
 
 Result<void> FirmwareGate::open_for(const Loaded& main, const Loaded& session, const crypto::Digest& cp_hash) const {
-  Context& context = device_->context();
-  TRY(satisfy(session));
-  return base::within("firmware gate", open_gate(context, gate_, main, session, cp_hash, {}));
+  return pass(session, [&] { return base::within("firmware gate", open_gate(device_->context(), gate_, main, session, cp_hash, {})); });
+}
+
+Result<void> FirmwareGate::pass(const Loaded& session, const std::function<Result<void>()>& use) const {
+  const auto once = [&]() -> Result<void> {
+    TRY(satisfy(session));
+    return use();
+  };
+  const Result<void> first = once();
+  // Every code that means unavailable says that the command was not carried out, so that a second try is the first one.
+  if (first || first.error().code() != base::Errc::unavailable) return first;
+  TRY(restart(device_->context(), session));
+  return once();
 }
 
 Result<void> FirmwareGate::test() const {
@@ -154,13 +164,15 @@ Result<std::string> FirmwareGate::words() const {
   Context& context = device_->context();
   const NvIndex index = TRY(base::within("WORDS", NvIndex::open(context, map_.words())));
   const Loaded session = TRY(policy_session(context));
-  TRY(satisfy(session));
-  TRY(policy_command(context, session, attest::CommandCode::nv_read));
   // They come back encrypted: whoever listens on the bus must not learn them and show them on a box of their own.
   TRY(check(Esys_TRSess_SetAttributes(context.esys(), session.handle(), TPMA_SESSION_ENCRYPT, TPMA_SESSION_ENCRYPT), Step::other));
-  const auto data = TRY(answer<TPM2B_MAX_NV_BUFFER>(Step::gate, [&](TPM2B_MAX_NV_BUFFER** out) {
-    return Esys_NV_Read(context.esys(), index.handle(), index.handle(), session.handle(), kNone, kNone, attest::kWordsBytes, 0,
-                        out);
+  Owned<TPM2B_MAX_NV_BUFFER> data;
+  TRY(pass(session, [&]() -> Result<void> {
+    TRY(policy_command(context, session, attest::CommandCode::nv_read));
+    data = TRY(answer<TPM2B_MAX_NV_BUFFER>(Step::gate, [&](TPM2B_MAX_NV_BUFFER** out) {
+      return Esys_NV_Read(context.esys(), index.handle(), index.handle(), session.handle(), kNone, kNone, attest::kWordsBytes, 0, out);
+    }));
+    return {};
   }));
   if (data->size != attest::kWordsBytes) return fail(Errc::tpm, "WORDS has another size than it was made with");
   const std::string eight = base::fingerprint_words(bytes_of(*data));

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 
 #include "crypto/attest/nv_map.hpp"
 #include "tpm/device.hpp"
@@ -32,6 +33,10 @@ class FirmwareGate {  // move-only; the device must outlive it
 
   // The steps of the firmware's policy in that session. Errc::refused, saying whether it is the measurements or the floor.
   Result<void> satisfy(const Loaded& session) const;
+  // Satisfies it in `session`, a policy session of the caller's, and then `use` uses it. When something extends a PCR in between, the
+  // TPM refuses with TPM_RC_PCR_CHANGED before it does anything, though what was approved may be as it was (a kernel that measures
+  // files extends PCR 10 at any time): then both once more, in the session restarted.
+  Result<void> pass(const Loaded& session, const std::function<Result<void>()>& use) const;
   // Opens GATE_FW for `main`, bound to one command by its cpHash; `session` is any fresh policy session and is fresh after.
   Result<void> open_for(const Loaded& main, const Loaded& session, const crypto::Digest& cp_hash) const;
   // That the running firmware passes, without using anything.

@@ -46,9 +46,12 @@ Result<Bytes> ReceiptKey::sign(const crypto::Digest& digest) {
                                                crypto::digest_name(digest.algorithm())));
   Context& context = state_->device.context();
   const Loaded session = TRY(policy_session(context));
-  TRY(state_->firmware.satisfy(session));
-  TRY(policy_command(context, session, attest::CommandCode::sign));
-  const Bytes signature = TRY(sign_digest(context, state_->key, session, digest));
+  Bytes signature;
+  TRY(state_->firmware.pass(session, [&]() -> Result<void> {
+    TRY(policy_command(context, session, attest::CommandCode::sign));
+    signature = TRY(sign_digest(context, state_->key, session, digest));
+    return {};
+  }));
   TRY(base::within("signature made by the TPM", state_->public_key.verify(digest, signature)));
   return signature;
 }

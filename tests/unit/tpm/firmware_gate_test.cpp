@@ -3,7 +3,9 @@
 
 #include "crypto/base/byte_writer.hpp"
 #include "tests/unit/tpm/custody_fixture.hpp"
+#include "tests/unit/tpm/tampering_transport.hpp"
 #include "tpm/administration.hpp"
+#include "tpm/audit_anchor.hpp"
 
 namespace tpm {
 namespace {
@@ -98,6 +100,92 @@ TEST_F(FirmwareGateTest, TheBoxShowsItsWordsWhileItsFirmwareIsApproved) {
             TSS2_RC_SUCCESS);
   EXPECT_NE(Esys_NV_Read(context.esys(), ESYS_TR_RH_OWNER, index.handle(), ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, 32, 0, &data),
             TSS2_RC_SUCCESS);
+}
+
+// TPM2_PCR_Extend of PCR 10, which is in nobody's approval, with an empty password.
+Bytes another_file_is_measured() {
+  base::ByteWriter command;
+  command.u16be(TPM2_ST_SESSIONS).u32be(65).u32be(TPM2_CC_PCR_Extend).u32be(10);
+  command.u32be(9).u32be(TPM2_RS_PW).u16be(0).put(Bytes{0}).u16be(0);
+  command.u32be(1).u16be(TPM2_ALG_SHA256).put(digest("a file").bytes());
+  return command.bytes();
+}
+
+// Something is measured just before the n-th of these commands, from then on so many times: the TPM answers it with TPM_RC_PCR_CHANGED.
+class MeasuredMeanwhile {
+ public:
+  MeasuredMeanwhile(TamperingTransport& transport, std::uint32_t command, int before, int times) : transport_(transport) {
+    transport.alter = [=, this](Bytes& sent) {
+      is_due_ = command_code(sent) == command && ++seen_ >= before && seen_ < before + times;
+      if (is_due_) sent = another_file_is_measured();
+    };
+    transport.alter_answer = [this](std::uint32_t, Bytes& answer) {
+      if (!is_due_) return;
+      ++refused_;
+      answer = base::ByteWriter().u16be(TPM2_ST_NO_SESSIONS).u32be(10).u32be(TPM2_RC_PCR_CHANGED).bytes();
+    };
+  }
+  MeasuredMeanwhile(const MeasuredMeanwhile&) = delete;
+  MeasuredMeanwhile& operator=(const MeasuredMeanwhile&) = delete;
+  ~MeasuredMeanwhile() {
+    transport_.alter = {};
+    transport_.alter_answer = {};
+  }
+  int refused() const { return refused_; }
+
+ private:
+  TamperingTransport& transport_;
+  bool is_due_ = false;
+  int seen_ = 0;
+  int refused_ = 0;
+};
+
+class FirmwareGateOverABusTest : public FirmwareGateTest {
+ protected:
+  ~FirmwareGateOverABusTest() override { close(); }   // before the transport goes
+  void tap() {
+    close();
+    transport.emplace(swtpm.tcti());
+    device = must(Device::open(must(Context::over(transport->context()))));
+    firmware.emplace(must(FirmwareGate::load(*device, world.map(), *approved_firmware)));
+  }
+  std::optional<TamperingTransport> transport;
+};
+
+TEST_F(FirmwareGateOverABusTest, WhatIsMeasuredMeanwhileAndIsInNobodysApprovalStopsNothing) {
+  { const QuorumKey made = key_of_three(); }
+  const std::string words = must(firmware->words());
+  {
+    AuditAnchor anchor(*device, *firmware);
+    ASSERT_OK(anchor.begin());
+  }
+  tap();
+  {
+    const MeasuredMeanwhile once(*transport, TPM2_CC_NV_Read, 1, 1);
+    EXPECT_EQ(must(firmware->words()), words);
+    EXPECT_EQ(once.refused(), 1);
+  }
+  {   // and the anchor has the line once
+    AuditAnchor anchor(*device, *firmware);
+    const AnchorState before = must(anchor.state());
+    const MeasuredMeanwhile once(*transport, TPM2_CC_NV_Extend, 1, 1);
+    ASSERT_OK(anchor.extend(driver));
+    EXPECT_EQ(once.refused(), 1);
+    EXPECT_EQ(must(anchor.state()).extended, attest::extended_by(before.extended, driver));
+  }
+  {   // of the two gates of a signature the firmware's is the second
+    QuorumKey key = must(load(blob, three));
+    const std::vector<Approval> given = approvals(key, {0, 1}, {driver});
+    const MeasuredMeanwhile once(*transport, TPM2_CC_PolicySecret, 2, 1);
+    ASSERT_OK(key.sign(driver, given));
+    EXPECT_EQ(once.refused(), 1);
+  }
+  {   // again and again is for people to look at
+    const MeasuredMeanwhile always(*transport, TPM2_CC_NV_Read, 1, 100);
+    expect_error(firmware->words(), Errc::unavailable, "firmware measurements changed meanwhile");
+    EXPECT_EQ(always.refused(), 2);
+  }
+  EXPECT_EQ(must(device->loaded()), 0U);
 }
 
 TEST_F(FirmwareGateTest, AGateCannotBeWrittenThroughItself) {
