@@ -40,12 +40,18 @@ void look_at_mode(Checkup& checkup, const Configuration& configuration, attest::
                           mode == attest::Mode::production ? "" : ", for the life of its keys: not for release keys"));
 }
 
+// Something that the ceremony makes is missing. Once it is over it cannot be run again.
+std::string to_have_all(const Layout& layout) {
+  return is_there(layout.ceremony() / "transcript.json") ? "bring the TPM and the disk that the ceremony was held with, or begin anew with a cleared TPM and an empty disk"
+                                                         : "finish the ceremony: coldseal-admin ceremony run";
+}
+
 void look_at_configuration(Checkup& checkup, const Layout& layout, const Configuration& configuration, tpm::Device& device) {
   if (const Result<void> same = configuration.expect_unchanged(layout); !same)
     return checkup.add("configuration", ItemState::attention, same.error().text(), "put it back, or let administrators approve it and start coldseald again");
   const Result<base::Bytes> approved = tpm::read_public_index(device, attest::config_index());
   if (!approved)
-    return checkup.add("configuration", ItemState::attention, "CONFIG in the TPM: " + approved.error().text(), "finish the ceremony: coldseal-admin ceremony run");
+    return checkup.add("configuration", ItemState::attention, "CONFIG in the TPM: " + approved.error().text(), to_have_all(layout));
   const bool same = std::equal(approved->begin(), approved->end(), configuration.digest.bytes().begin(), configuration.digest.bytes().end());
   if (same) return checkup.add("configuration", ItemState::well, fmt::format("{} profiles, as administrators approved", configuration.profiles.size()));
   checkup.add("configuration", ItemState::attention, "coldseal.toml is not the one that administrators approved: coldseald does not sign",
@@ -186,7 +192,7 @@ void look_at_submitters(Checkup& checkup, const Configuration& configuration, ba
 
 void look_at_keys(Checkup& checkup, const CheckupSubject& subject) {
   const Result<std::vector<std::string>> names = key_classes(*subject.layout);
-  if (!names) return checkup.add("keys", ItemState::attention, names.error().text(), "finish the ceremony: coldseal-admin ceremony run");
+  if (!names) return checkup.add("keys", ItemState::attention, names.error().text(), to_have_all(*subject.layout));
   for (const std::string& name : *names) {
     const Result<KeyClass> key_class = KeyClass::load(*subject.layout, name);
     if (!key_class) {

@@ -2,10 +2,13 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <set>
+#include <sstream>
 #include <stdexcept>
 
 #include "tests/support/process.hpp"
 #include "tests/support/temp_dir.hpp"
+#include "tpm/response_code.hpp"
 
 namespace tests {
 namespace {
@@ -67,6 +70,28 @@ TEST_F(WrongUsage, UnknownOptionsAndCommandsAreRefused) {
   expect_refused({program("coldseald"), "extra"}, "extra");
   expect_refused(admin({}), "lists the subcommands");
   expect_refused(admin({"destroy"}), "destroy");
+}
+
+// "u in the console's list, or coldseal-admin unlock": who reads it on a box types it there.
+TEST_F(WrongUsage, EveryCommandThatAnAnswerOfTheTpmIsExplainedWithExists) {
+  std::set<std::string> named;
+  for (const tpm::KnownCode& known : tpm::known_codes()) {
+    const tpm::Advice advice = tpm::advice(known.code, known.step);
+    constexpr std::string_view kProgram = "coldseal-admin ";
+    const std::size_t at = advice.recovery.find(kProgram);
+    if (at != std::string::npos) named.insert(advice.recovery.substr(at + kProgram.size()));   // a recovery ends with it
+  }
+  EXPECT_GT(named.size(), 3U);
+  // These are shown by an appliance, and then its ceremony is over and refused.
+  EXPECT_FALSE(named.contains("ceremony run"));
+  for (const std::string& words : named) {
+    Command command{program("coldseal-admin")};
+    std::istringstream each(words);
+    for (std::string word; each >> word;) command.push_back(word);
+    command.emplace_back("--help");
+    const Finished help = run(command);   // of what is no command: the program's own
+    EXPECT_NE(help.output.find("Usage: coldseal-admin " + words + " "), std::string::npos) << words << ": " << help.output;
+  }
 }
 
 TEST_F(WrongUsage, ARootThatDoesNotExistIsNotMade) {

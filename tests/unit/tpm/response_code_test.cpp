@@ -87,6 +87,18 @@ TEST(ResponseCode, NoMeaningLacksCauseConsequenceNextStepOrRecovery) {
   }
 }
 
+// Who does not stand at a prompt for a PIN cannot enter anything again.
+TEST(ResponseCode, OnlyStepsOfAPersonsPinSayEnterItAgainAtThisPrompt) {
+  for (const KnownCode& known : known_codes()) {
+    const bool has_prompt = known.step == Step::officer || known.step == Step::pin_change || known.step == Step::policy_or;
+    if (!has_prompt) {
+      EXPECT_NE(advice(known.code, known.step).recovery, "enter it again at this prompt") << std::hex << known.code;
+    }
+  }
+  EXPECT_EQ(advice(0x922, Step::officer).recovery, "enter it again at this prompt");
+  EXPECT_NE(advice(0x922, Step::sign).recovery, "enter it again at this prompt");
+}
+
 TEST(ResponseCode, OfTheTransportSaysThatTheTpmIsNotReachable) {
   expect_explained(0x000a000a, Step::sign, Errc::tpm, "TPM not reachable (0x0a000a)");
   expect_explained(0x000a0001, Step::officer, Errc::tpm, "TPM not reachable");
