@@ -1,6 +1,7 @@
 // Killing a program does not show a missing fsync: what it wrote is in the machine's memory all the same. Here the order of the
 // calls is looked at instead, over a whole request of coldseald and the courier: a line of the log is on the disk before
-// anything else happens, and nothing gets its final name before it is on the disk.
+// anything else happens, and nothing gets its final name before it is on the disk. And a console hears of a wrong PIN, or of a
+// blocked officer, only when the log has it.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -9,6 +10,7 @@
 
 #include "tests/support/appliance_rig.hpp"
 #include "tests/support/faults.hpp"
+#include "tests/support/forged_request.hpp"
 #include "tests/support/temp_dir.hpp"
 
 namespace tests {
@@ -111,6 +113,62 @@ TEST(WriteOrder, OfARequestLetsNothingTakeEffectBeforeItIsOnTheDisk) {
   expect_order(daemon_calls.traced());
   expect_lines_first(daemon_calls.traced(), id);
   expect_order(courier_calls.traced());
+}
+
+// What was said to that socket before a line of the log was on the disk; empty when nothing was.
+std::string told_too_early(const std::vector<std::string>& calls, const std::string& socket) {
+  bool is_written = false;
+  bool is_synced = false;
+  for (const std::string& call : calls) {
+    const Point point = point_of(call);
+    const bool is_log = point.path.filename() == "audit.jsonl";
+    if (is_log && point.call == "write") {
+      is_written = true;
+      is_synced = false;
+    }
+    if (is_log && is_sync(point)) is_synced = is_written;
+    if (call == socket && !is_synced) return call;
+  }
+  return "";
+}
+
+TEST(WriteOrder, AWrongPinAndABlockedOfficerAreInTheLogBeforeTheConsoleHearsOfThem) {
+  const TempDir folder;
+  Faults calls;
+  calls.trace();
+  ApplianceRig rig(folder / "rig");
+  rig.provision();
+  rig.run_daemon_under(calls);
+  rig.start_daemon();
+  const ForgedRequest request(rig, COLDSEAL_SAMPLE_DIR, folder / "host");
+  request.into_inbox();
+  rig.wait_for_journal(request.id(), "waits for the officers");
+  const auto console = rig.open_request(request.id());
+  console->type("a");
+  console->expect("type yes");
+  console->type("yes");
+  for (const char* const left : {"4 tries", "3 tries", "2 tries", "1 try", "no tries left", "officer is blocked"}) {
+    console->expect("officer (");
+    console->type("ada");
+    console->expect("PIN of ada");
+    const std::vector<std::string> before = calls.traced();
+    const std::string socket = before.back();   // the answer that brought the prompt: "send socket:[4711]"
+    ASSERT_TRUE(socket.starts_with("send socket:")) << socket;
+    console->type("999999");
+    console->expect(left);
+    std::vector<std::string> since = calls.traced();
+    since.erase(since.begin(), since.begin() + static_cast<std::ptrdiff_t>(before.size()));
+    const auto told = std::find(since.begin(), since.end(), socket);
+    ASSERT_NE(told, since.end()) << left;
+    EXPECT_EQ(told_too_early(since, socket), "") << left;
+    // In another order it is noticed: an answer between writing and syncing the line, and one without any line.
+    std::vector<std::string> reordered = since;
+    const auto synced = std::find_if(reordered.begin(), reordered.end(), [](const std::string& call) { return is_sync(point_of(call)); });
+    reordered.insert(synced, socket);
+    EXPECT_EQ(told_too_early(reordered, socket), socket) << left;
+    EXPECT_EQ(told_too_early({socket}, socket), socket);
+  }
+  EXPECT_EQ(rig.audit_events(request.id()).back(), "approval-failed");
 }
 
 }  // namespace
