@@ -161,6 +161,47 @@ TEST_F(SeparateUsers, ReachOnlyWhatIsTheirs) {
   EXPECT_EQ(about.st_gid, kConsole);
 }
 
+// Another process of the same user could read PINs out of a program's memory, or trace it, were the program not out of its reach:
+// then its files in /proc are root's.
+TEST_F(SeparateUsers, NoProgramThatIsGivenPinsCanBeReadOrTracedByItsOwnUser) {
+  rig.start_daemon();
+  const auto owner_of_memory = [](pid_t process) {
+    struct stat about {};
+    return stat(("/proc/" + std::to_string(process) + "/mem").c_str(), &about) == 0 ? about.st_uid : uid_t{0xffffffff};
+  };
+  const auto opens = [](uid_t user, pid_t process, const std::string& file) {
+    Command command = as(user, {});
+    command.insert(command.end(), {"/usr/bin/python3", "-c", "import sys; open(sys.argv[1], 'rb')", "/proc/" + std::to_string(process) + "/" + file});
+    return run(command).status == 0;
+  };
+  const auto expect_out_of_reach = [&](uid_t user, pid_t process, const char* name) {
+    EXPECT_EQ(status_line(process, "Uid").substr(0, 5), std::to_string(user)) << name;
+    EXPECT_EQ(owner_of_memory(process), 0U) << name;
+    for (const char* const file : {"mem", "environ", "maps"}) EXPECT_FALSE(opens(user, process, file)) << name << ": " << file;
+  };
+  {   // what it would be like otherwise
+    Command plain = as(kDaemon, {});
+    plain.insert(plain.end(), {"sleep", "60"});
+    const Background sleeper(plain, folder / "sleep.log");
+    wait_until("it sleeps", [&] { return read_text("/proc/" + std::to_string(sleeper.pid()) + "/comm") == "sleep\n"; });
+    EXPECT_EQ(owner_of_memory(sleeper.pid()), kDaemon);
+    for (const char* const file : {"environ", "maps"}) EXPECT_TRUE(opens(kDaemon, sleeper.pid(), file)) << file;
+  }
+  expect_out_of_reach(kDaemon, rig.daemon().pid(), "coldseald");
+  {
+    Command command = as(kConsole, {});
+    command.insert(command.end(), {folder / "programs/coldseal-console", "--root", rig.root()});
+    AtTerminal console(command);
+    console.expect("q to leave");
+    expect_out_of_reach(kConsole, console.pid(), "coldseal-console");
+  }
+  rig.stop_daemon();
+  AtTerminal admin({program("coldseal-admin"), "--root", rig.root(), "lockout-reset"});   // root's, and becomes the service's
+  admin.expect("administrator (");
+  expect_out_of_reach(kDaemon, admin.pid(), "coldseal-admin");
+  admin.type("");
+}
+
 // Root's own shell is where administrators work: what they make must be the service's.
 TEST_F(SeparateUsers, AdministratorsActsAsRootLeaveNothingThatColdsealdCannotRead) {
   rig.administer({"configuration", "approve"}, {ApplianceRig::administrators()[0], ApplianceRig::administrators()[1]});

@@ -3,6 +3,8 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <tuple>
+#include <vector>
 
 #include "crypto/base/byte_writer.hpp"
 #include "crypto/digest.hpp"
@@ -226,21 +228,23 @@ TEST_F(TpmTrouble, TheTimeItWillTakeIsShownBeforeTheFirstPin) {
 
 TEST_F(TpmTrouble, NoPinIsLeftInTheDaemonsOrTheConsolesMemoryAfterAnApproval) {
   rig_.provision();
-  // A PIN that is in no program by chance.
+  // PINs that are in no program by chance, of both who approve; and what the TPM is given of them.
   const std::string pin = "zQ7-vexing-jumbo-42";
-  {
-    AtTerminal terminal({program("coldseal-admin"), "--root", rig_.root(), "officer", "pin", "ada", "--key-class", "release"});
-    terminal.expect("PIN of ada");
-    terminal.type(kFirst.pin);
-    terminal.expect("ada: new PIN");
-    terminal.type(pin);
-    terminal.expect("ada: the same PIN again");
-    terminal.type(pin);
+  const std::string other_pin = "zQ7-vexing-jumbo-53";
+  std::vector<std::string> authorisations;
+  for (const auto& [who, index, chosen] : {std::tuple(kFirst, 0x01800001U, pin), std::tuple(kSecond, 0x01800002U, other_pin)}) {
+    AtTerminal terminal({program("coldseal-admin"), "--root", rig_.root(), "officer", "pin", who.name, "--key-class", "release"});
+    terminal.expect("PIN of " + who.name);
+    terminal.type(who.pin);
+    terminal.expect(who.name + ": new PIN");
+    terminal.type(chosen);
+    terminal.expect(who.name + ": the same PIN again");
+    terminal.type(chosen);
     ASSERT_EQ(terminal.wait(), 0) << terminal.screen();
+    base::ByteWriter hashed;
+    hashed.put(base::as_bytes("officer")).u32be(index).put(base::as_bytes(chosen));
+    authorisations.push_back(crypto::sha256(hashed.bytes()).hex().substr(0, 32));
   }
-  base::ByteWriter hashed;
-  hashed.put(base::as_bytes("officer")).u32be(0x01800001).put(base::as_bytes(pin));
-  const std::string authorisation = crypto::sha256(hashed.bytes()).hex().substr(0, 32);
   // Somebody set the environment in which the TPM's software stack would log every command, authorisation values included.
   const fs::path tss_log = folder_ / "tss.log";
   ASSERT_EQ(setenv("TSS2_LOG", "all+trace", 1), 0);
@@ -254,8 +258,9 @@ TEST_F(TpmTrouble, NoPinIsLeftInTheDaemonsOrTheConsolesMemoryAfterAnApproval) {
   EXPECT_GT(*found, 0U) << "the search does find what is there";
   const auto expect_none = [&](const char* when) {
     for (const pid_t process : {daemon, console->pid()}) {
-      EXPECT_EQ(occurrences_in_memory(process, pin), 0U) << "PIN " << when << " in " << (process == daemon ? "coldseald" : "coldseal-console");
-      EXPECT_EQ(occurrences_in_memory(process, authorisation), 0U) << "authorisation value " << when;
+      EXPECT_EQ(occurrences_in_memory(process, "vexing-jumbo"), 0U) << "a PIN " << when << " in " << (process == daemon ? "coldseald" : "coldseal-console");
+      for (const std::string& authorisation : authorisations)
+        EXPECT_EQ(occurrences_in_memory(process, authorisation), 0U) << "authorisation value " << when;
     }
   };
   console->type("a");
@@ -277,7 +282,7 @@ TEST_F(TpmTrouble, NoPinIsLeftInTheDaemonsOrTheConsolesMemoryAfterAnApproval) {
   console->expect("officer (");
   console->type("ben");
   console->expect("PIN of ben");
-  console->type(kSecond.pin);
+  console->type(other_pin);
   console->expect("is signed");
   expect_none("after the signature");
   EXPECT_EQ(rig_.daemon().log().find("trace"), std::string::npos) << rig_.daemon().log();
