@@ -1,6 +1,7 @@
 // The TPM goes away, or misbehaves, at the n-th command of a whole ceremony or of a whole approval through the real programs; or
-// coldseal-admin dies at the n-th thing that it does to a file, of a ceremony or of an act of administrators. Afterwards everything must be as it was promised: nothing half-made was released, the log holds, and people who begin
-// again get what they wanted. Used by a rotating sample in every run and by the sweep over all commands.
+// coldseal-admin dies at the n-th thing that it does to a file, of a ceremony or of an act of administrators. Afterwards
+// everything must be as it was promised: nothing half-made was released, the log holds, and people who begin again get what
+// they wanted. Used by a rotating sample in every run and by the sweep over all commands and calls.
 #pragma once
 
 #include <filesystem>
@@ -48,8 +49,8 @@ class CeremonyKills {  // every point is a ceremony of its own, on a TPM of its 
   int file_calls_ = 0;
 };
 
-// What every run of the rig's ceremony says and the transcript does not state, or states twice; empty when all is there once. A ceremony that
-// was interrupted states what its earlier runs did, too.
+// What every run of the rig's ceremony says and the transcript does not state, or states twice; empty when all is there
+// once. A ceremony that was interrupted states what its earlier runs did, too.
 std::string missing_from_transcript(const std::filesystem::path& transcript);
 
 class AdministrationKills {  // one appliance; every point is an act of two administrators
