@@ -172,7 +172,7 @@ std::string CeremonyKills::strike_program_again_and_again(int first, int& deaths
     rig.prepare();
     rig.prepare_ceremony();
     rig.run_admin_under(&faults);
-    for (int at = first; !fs::exists(transcript_of(rig)); at += 3, ++deaths) {
+    for (int at = first; !fs::exists(transcript_of(rig)); at += 7, ++deaths) {
       faults.arm(static_cast<std::uint64_t>(at), FaultDeed::kill, kDiskKinds);
       const int status = rig.try_ceremony();
       if (faults.struck() == 0 && status != 0) return where + fmt::format("then it ended with status {}", status);
