@@ -119,6 +119,13 @@ TEST_P(CeremonyCrashSweep, ItGoesOnToItsEndWhereverTheProgramDies) {
 }
 INSTANTIATE_TEST_SUITE_P(Shares, CeremonyCrashSweep, testing::Range(0, kCrashShares));
 
+TEST(CeremonyCrashesInARow, LetItComeToItsEnd) {
+  int deaths = 0;
+  for (int first = 11; first <= 30; ++first) EXPECT_EQ(CeremonyKills::strike_program_again_and_again(first, deaths), "");
+  std::cout << deaths << " runs were killed" << std::endl;
+  EXPECT_GT(deaths, 20 * 3);
+}
+
 TEST(AdministrationCrashSweep, TheLogStaysWholeAndTheActPossibleWhereverTheProgramDies) {
   AdministrationKills kills;
   for (int at = 1; at <= kills.file_calls(); ++at) {
